@@ -1,0 +1,64 @@
+"""The one message catalogue: every text shown to a person, in Japanese first and English second.
+
+The catalogue is the set of TOML files in `catalogue/`, one per area; each table is a key with one
+string per language::
+
+    [error.not_xml]
+    ja = "{place}: XML ではありません"
+    en = "{place}: not XML"
+
+A key must be unique over all files: a duplicate raises at load.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+
+LANGUAGES = ("ja", "en")
+DEFAULT_LANGUAGE = "ja"
+
+
+def _flatten(prefix: str, table: Mapping[str, object]) -> Iterable[tuple[str, dict[str, str]]]:
+    if table and all(isinstance(v, str) for v in table.values()):
+        yield prefix, {k: str(v) for k, v in table.items()}
+        return
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(f"{prefix}.{key}" if prefix else key, value)
+
+
+@cache
+def catalogue() -> dict[str, dict[str, str]]:
+    """All messages as `{key: {language: text}}`.
+
+    Raises:
+        ValueError: a key stands in two files.
+    """
+    messages: dict[str, dict[str, str]] = {}
+    for entry in sorted(files(__name__).joinpath("catalogue").iterdir(), key=lambda e: e.name):
+        if not entry.name.endswith(".toml"):
+            continue
+        for key, texts in _flatten("", tomllib.loads(entry.read_text(encoding="utf-8"))):
+            if key in messages:
+                raise ValueError(f"message key {key} stands twice (again in {entry.name})")
+            messages[key] = texts
+    return messages
+
+
+def t(key: str, lang: str = DEFAULT_LANGUAGE, /, **values: object) -> str:
+    """The text of `key` in `lang`, with `{names}` filled in; falls back to English, then the key."""
+    texts = catalogue().get(key)
+    if texts is None:
+        return key
+    text = texts.get(lang) or texts.get("en") or texts.get(DEFAULT_LANGUAGE) or key
+    return text.format_map(_Keep(values)) if values else text
+
+
+class _Keep(dict[str, object]):
+    """Leaves an unknown `{name}` as it stands instead of raising in the middle of a message."""
+
+    def __missing__(self, key: str) -> str:
+        return "{" + key + "}"
