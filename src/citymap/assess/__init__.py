@@ -1,0 +1,1 @@
+"""Questions across domains: what is there, where, and what it means."""

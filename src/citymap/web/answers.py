@@ -1,0 +1,60 @@
+"""JSON answers, and the one place that maps an error to a status code."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from citymap.errors import CitymapError
+from citymap.i18n import DEFAULT_LANGUAGE, LANGUAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+STATUS_CODES = {
+    "no_city": 503,
+    "not_a_city": 503,
+    "no_buildings": 503,
+    "no_tiles": 503,
+    "unknown_building": 404,
+    "empty_query": 422,
+}
+
+
+def language(request: Request) -> str:
+    """The language of the answer: `?lang=`, else Accept-Language, else Japanese."""
+    asked = request.query_params.get("lang")
+    if asked in LANGUAGES:
+        return asked
+    for item in request.headers.get("accept-language", "").split(","):
+        name = item.split(";")[0].strip().lower()[:2]
+        if name in LANGUAGES:
+            return name
+    return DEFAULT_LANGUAGE
+
+
+def answer(
+    value: object, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """`value` as JSON; nulls stay null, and a NaN is an error here rather than at the reader."""
+    body = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(
+        body.encode(),
+        status,
+        media_type="application/json",
+        headers={"cache-control": "no-cache", **(headers or {})},
+    )
+
+
+def error_answer(error: CitymapError, request: Request) -> Response:
+    """What happened and what to do, without the paths of the server."""
+    lang = language(request)
+    said = error.as_dict(lang)
+    safe = {"error": error.key, "message": said["message"], "remedy": said["remedy"]}
+    if error.key in {"not_a_city", "not_found"}:
+        safe["message"] = CitymapError("no_city").as_dict(lang)["message"]
+    return answer(safe, status=STATUS_CODES.get(error.key, 500))

@@ -1,0 +1,122 @@
+"""The JSON doors: search, one building, the default view, health."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from importlib.metadata import version
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from anyio.to_thread import run_sync
+from starlette.routing import Route
+
+from citymap.assess.building_record import RecordReader
+from citymap.assess.search import SearchIndex
+from citymap.errors import BadInputError, CitymapError
+from citymap.layers import default_view
+from citymap.web.answers import answer, error_answer
+from citymap.workspace import Workspace
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+    from citymap.settings import Settings
+
+MAX_RESULTS = 50
+Endpoint = Callable[["Request"], Awaitable["Response"]]
+
+
+def speaking(endpoint: Endpoint) -> Endpoint:
+    """An endpoint whose `CitymapError` becomes its answer."""
+
+    @wraps(endpoint)
+    async def spoken(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except CitymapError as error:
+            return error_answer(error, request)
+
+    return spoken
+
+
+class Api:
+    """Holds what is prepared lazily: search index and record reader of the current tables."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = Lock()
+        self._stamp: tuple[int, ...] = ()
+        self._index: SearchIndex | None = None
+        self._reader: RecordReader | None = None
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes under `/api` and `/healthz`."""
+        return [
+            Route("/api/search", speaking(self.search)),
+            Route("/api/buildings/{gml_id:path}", speaking(self.building)),
+            Route("/api/view.json", speaking(self.view)),
+            Route("/healthz", self.health),
+        ]
+
+    def workspace(self) -> Workspace:
+        """The city, which may be imported while we run.
+
+        Raises:
+            BadInputError: no city is named, or the folder holds none yet.
+        """
+        if self._settings.city is None:
+            raise BadInputError("no_city")
+        workspace = Workspace(self._settings.city)
+        if not workspace.exists():
+            raise BadInputError("not_a_city", path=workspace.root)
+        return workspace
+
+    def _prepared(self) -> tuple[SearchIndex, RecordReader]:
+        """Index and reader, made again when a table was replaced. Runs in a worker thread."""
+        workspace = self.workspace()
+        stamp = tuple(
+            path.stat().st_mtime_ns if path.exists() else 0
+            for path in (workspace.buildings, workspace.districts, workspace.addresses,
+                         workspace.building_attributes, workspace.places)
+        )  # fmt: skip
+        with self._lock:
+            if self._index is None or self._reader is None or stamp != self._stamp:
+                self._index = SearchIndex.of(workspace)
+                self._reader = RecordReader(workspace)
+                self._stamp = stamp
+            return self._index, self._reader
+
+    async def search(self, request: Request) -> Response:
+        """`GET /api/search?q=&limit=`: `[{kind, label, lon, lat, gml_id}]`, best first."""
+        query = request.query_params.get("q", "")[:200]
+        text = request.query_params.get("limit", "10")
+        limit = min(max(int(text), 1), MAX_RESULTS) if text.isascii() and text.isdigit() else 10
+
+        def find() -> list[dict[str, object]]:
+            return [hit.as_dict() for hit in self._prepared()[0].find(query, limit=limit)]
+
+        return answer(await run_sync(find))
+
+    async def building(self, request: Request) -> Response:
+        """`GET /api/buildings/{gml_id}`: the whole record."""
+        gml_id = request.path_params["gml_id"]
+        return answer(await run_sync(lambda: self._prepared()[1].read(gml_id)))
+
+    async def view(self, request: Request) -> Response:
+        """`GET /api/view.json`: the default view as pydeck JSON."""
+        del request
+        return answer(await run_sync(lambda: default_view(self.workspace())))
+
+    async def health(self, request: Request) -> Response:
+        """`GET /healthz`: alive, and whether there is a city with tiles."""
+        del request
+        city = self._settings.city
+        workspace = Workspace(city) if city is not None else None
+        found = workspace is not None and workspace.exists()
+        tiled = workspace is not None and (workspace.tiles / "manifest.json").is_file()
+        return answer(
+            {"status": "ok", "version": version("citymap"), "city": found, "tiles": tiled}
+        )
