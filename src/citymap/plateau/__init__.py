@@ -1,0 +1,1 @@
+"""CityGML + i-UR reading, codelists, data sets and editions."""
