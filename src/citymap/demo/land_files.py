@@ -1,0 +1,104 @@
+"""Files of the land: terrain (udx/dem) and roads (udx/tran)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from citymap.demo import gml
+from citymap.demo.building_files import meshes_of
+from citymap.demo.ground import Tin
+from citymap.demo.plan import Array
+from citymap.demo.streets import Segment
+from citymap.progress import Progress
+
+SECTION = {"ground": "1", "bridge": "3", "crossing": "1"}
+
+
+def write_terrain(folder: Path, tin: Tin, *, seed: int, progress: Progress) -> None:
+    """Write udx/dem/{mesh6}_dem_6697_op.gml: a TINRelief for every third-level mesh."""
+    xy = np.stack([tin.x, tin.y], axis=-1)
+    ni, nj = tin.x.shape
+    middle = (xy[:-1, :-1] + xy[1:, 1:]) / 2
+    mesh = np.array(meshes_of(middle.reshape(-1, 2)))
+    for six in sorted({m[:6] for m in set(mesh.tolist())}):
+        cells = np.flatnonzero(np.char.startswith(mesh, six))
+        i, j = cells // (nj - 1), cells % (nj - 1)
+        corner = [(i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1)]
+        low = min(float(tin.z[c].min()) for c in corner)
+        high = max(float(tin.z[c].max()) for c in corner)
+        path = folder / "udx" / "dem" / f"{six}_dem_6697_op.gml"
+        around = np.concatenate([xy[c] for c in corner])
+        with gml.city_model(path, around, (low, high)) as f:
+            for m in sorted({v for v in set(mesh.tolist()) if v.startswith(six)}):
+                _relief(f.write, xy, tin.z, np.flatnonzero(mesh == m), nj - 1, m, seed)
+        progress.update(1, 1, "dem")
+
+
+def _relief(write, xy: Array, z: Array, cells: Array, width: int, mesh: str, seed: int) -> None:  # type: ignore[no-untyped-def]
+    gid = gml.uid("dem", seed, mesh)
+    write(
+        f'<core:cityObjectMember>\n<dem:ReliefFeature gml:id="{gid}">\n<gml:name>{mesh}</gml:name>\n'
+        f"<core:creationDate>{gml.CREATED}</core:creationDate>\n<dem:lod>1</dem:lod>\n"
+        f'<dem:reliefComponent><dem:TINRelief gml:id="{gid}_tin">\n<gml:name>{mesh}</gml:name>\n'
+        "<dem:lod>1</dem:lod>\n<dem:tin><gml:TriangulatedSurface><gml:trianglePatches>\n"
+    )
+    head = "<gml:Triangle><gml:exterior><gml:LinearRing><gml:posList>"
+    tail = "</gml:posList></gml:LinearRing></gml:exterior></gml:Triangle>\n"
+    for start in range(0, len(cells), 20000):
+        part = cells[start : start + 20000]
+        i, j = part // width, part % width
+        texts = []
+        for di, dj in ((0, 0), (1, 0), (1, 1), (0, 1)):
+            flat = gml.lat_lon_text(xy[i + di, j + dj])
+            up = z[i + di, j + dj].tolist()
+            texts.append([f"{p} {h:.2f}" for p, h in zip(flat, up, strict=True)])
+        write(
+            "".join(
+                f"{head}{a} {b} {c} {a}{tail}{head}{a} {c} {d} {a}{tail}"
+                for a, b, c, d in zip(*texts, strict=True)
+            )
+        )
+    write(
+        "</gml:trianglePatches></gml:TriangulatedSurface></dem:tin>\n</dem:TINRelief>"
+        "</dem:reliefComponent>\n</dem:ReliefFeature>\n</core:cityObjectMember>\n"
+    )
+
+
+def write_roads(folder: Path, segments: list[Segment], *, seed: int, progress: Progress) -> None:
+    """Write udx/tran/{mesh}_tran_6697_op.gml: centreline (LOD0) and surface (LOD1) of every road."""
+    middle = np.array([s.centre[len(s.centre) // 2] for s in segments])
+    mesh = np.array(meshes_of(middle))
+    c = gml.code
+    for m in sorted(set(mesh.tolist())):
+        at = np.flatnonzero(mesh == m)
+        path = folder / "udx" / "tran" / f"{m}_tran_6697_op.gml"
+        around = np.concatenate([segments[k].surface for k in at])
+        with gml.city_model(path, around, (0, 0)) as f:
+            for k in at.tolist():
+                s = segments[k]
+                line = " ".join(f"{p} 0" for p in gml.lat_lon_text(s.centre))
+                face = gml.polygon([f"{p} 0" for p in gml.lat_lon_text(s.surface)])
+                name = f"<gml:name>{s.name}</gml:name>\n" if s.name else ""
+                usage = "1" if s.function == "2" else ("2" if s.function == "3" else "4")
+                lanes = 4 if s.width_m >= 17 else (2 if s.width_m >= 6 else 1)
+                f.write(
+                    "<core:cityObjectMember>\n"
+                    f'<tran:Road gml:id="{gml.uid("tran", seed, k)}">\n{name}'
+                    f"<core:creationDate>{gml.CREATED}</core:creationDate>\n"
+                    + c("tran:class", "TransportationComplex_class", "1040") + "\n"
+                    + c("tran:function", "Road_function", s.function) + "\n"
+                    + c("tran:usage", "Road_usage", usage) + "\n"
+                    + "<tran:lod0Network><gml:CompositeCurve><gml:curveMember><gml:LineString>"
+                    f"<gml:posList>{line}</gml:posList></gml:LineString></gml:curveMember>"
+                    "</gml:CompositeCurve></tran:lod0Network>\n"
+                    f"<tran:lod1MultiSurface>{gml.multi_surface([face])}</tran:lod1MultiSurface>\n"
+                    "<uro:roadStructureAttribute><uro:RoadStructureAttribute>"
+                    f'<uro:width uom="m">{s.width_m:.1f}</uro:width>'
+                    f"<uro:numberOfLanes>{lanes}</uro:numberOfLanes>"
+                    + c("uro:sectionType", "RoadStructureAttribute_sectionType", SECTION[s.section])
+                    + "</uro:RoadStructureAttribute></uro:roadStructureAttribute>\n"
+                    "</tran:Road>\n</core:cityObjectMember>\n"
+                )  # fmt: skip
+    progress.update(1, 1, "tran")
