@@ -180,9 +180,10 @@ def assemble(
         ], pa.string())  # fmt: skip
 
     footprint, area = _footprints(keep, p_bldg, chosen, geometry_polygons)
-    surfaces, highest = _surfaces(ids, renumber, keep.size, p_bldg, p_lod, kind, out, geometry_polygons)
+    kept_ids = ids.take(pa.array(keep))
+    surfaces, highest = _surfaces(kept_ids, renumber, keep.size, p_bldg, p_lod, kind, out, geometry_polygons)
     columns, attributes = _attributes(raw, leaves, n, decode)
-    ids = ids.take(pa.array(keep))
+    ids = kept_ids
     column = {name: value.take(pa.array(keep)) for name, value in columns.items()}
     area_given = column.pop("area").to_numpy(zero_copy_only=False)
     area = np.where(np.isnan(area_given), area, area_given)
@@ -307,7 +308,7 @@ def _surfaces(
     lod = (group // 16 % 8).astype(np.int8)
     original = np.empty(0, np.int64)
     if len(starts):
-        original = p_bldg[order[starts]]
+        original = renumber[p_bldg[order[starts]]]
     highest = np.zeros(n, np.int64)
     np.maximum.at(highest, group // 128, lod)
     kinds = pa.DictionaryArray.from_arrays(pa.array((group % 16).astype(np.int32)), pa.array(v.KINDS))

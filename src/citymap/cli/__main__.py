@@ -1,0 +1,5 @@
+"""`python -m citymap.cli`."""
+
+from citymap.cli import main
+
+main()
