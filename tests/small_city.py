@@ -110,7 +110,12 @@ def make(root: Path, count: int = 12) -> Workspace:
         workspace.addresses,
         _table(
             ADDRESSES,
-            {"address": ["みどり川市栄町5番6号"], "lon": [WEST], "lat": [SOUTH], "district_id": ["d2"]},
+            {
+                "address": ["みどり川市栄町5番6号"],
+                "lon": [WEST],
+                "lat": [SOUTH],
+                "district_id": ["d2"],
+            },
             1,
         ),
         ADDRESSES,

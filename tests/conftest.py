@@ -1,0 +1,27 @@
+"""Shared fixtures: the real data beside the checkout, and no network for anybody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real municipal files; they are not part of the project."""
+    if not SHARED.is_dir():
+        pytest.skip(f"real data are not beside the checkout ({SHARED.name} is absent)")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _only_loopback(request: pytest.FixtureRequest) -> None:
+    """Sockets may reach this machine only."""
+    from pytest_socket import socket_allow_hosts
+
+    socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+    request.addfinalizer(lambda: None)
