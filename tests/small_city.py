@@ -142,8 +142,8 @@ def _tiles(workspace: Workspace, usage: list[int], heights: list[float | None],
     ]
     nodata_label = {"ja": "浸水想定の記載なし", "en": "No inundation attribute recorded"}
     attributes = [
-        {"id": "usage", "title": {"ja": "用途", "en": "Usage"}, "type": "category", "dtype": "uint8",
-         "nodata": 255, "url": column("usage", np.array(usage, "u1")),
+        {"id": "usage", "title": {"ja": "用途", "en": "Usage"}, "type": "category",
+         "dtype": "uint8", "nodata": 255, "url": column("usage", np.array(usage, "u1")),
          "legend": [{"value": i, "code": c, "label": {"ja": u, "en": u}, "colour": colours[i]}
                     for i, (u, c) in enumerate(zip(USAGES, ("411", "402", "422"), strict=True))]},
         {"id": "measured_height_m", "title": {"ja": "高さ", "en": "Height"}, "type": "number",
@@ -169,7 +169,8 @@ def _tiles(workspace: Workspace, usage: list[int], heights: list[float | None],
          "url": column("risk-0", np.array([0 if r is None else r for r in ranks], "u1"))},
     ]  # fmt: skip
     manifest = {
-        "version": VERSION, "name": "みどり川市（架空）", "name_en": "Midorikawa City", "code": "09999",
+        "version": VERSION, "name": "みどり川市（架空）", "name_en": "Midorikawa City",
+        "code": "09999",
         "fictional": True, "attribution": "試験用の架空データ", "bbox": list(bbox),
         "center": [(bbox[0] + bbox[2]) / 2, (bbox[1] + bbox[3]) / 2], "epsg": 6677,
         "languages": ["ja", "en"], "ground": {"min_m": 80, "max_m": 90}, "geoid_m": 42.3,

@@ -24,6 +24,7 @@ MANIFEST_URL = "../tiles/manifest.json"  # from /map/, under any path prefix and
 TILT_DEG = 55.0
 BEARING_DEG = -18.0
 VIEW_WIDTH_PX = 1000.0
+CLOSE_ZOOM = 17.0
 
 
 def read_manifest(workspace: Workspace) -> dict[str, Any]:
@@ -66,13 +67,16 @@ def deck_spec(
     mode: str = "3d",
     opacity: float = 1.0,
     extra_layers: Sequence[pydeck.Layer] = (),
+    at: tuple[float, float] | None = None,
 ) -> dict[str, Any]:
     """The city on its base map as pydeck JSON.
 
     `colour_by` and `rules` (`{id, in}` or `{id, min, max}`) name attributes of the manifest;
-    `extra_layers` are drawn above. The camera stands over the city's middle, tilted, never at sea.
+    `extra_layers` are drawn above. The camera looks at `at` (lon, lat) closely, else over the city
+    from its middle, tilted, never at sea.
     """
-    lon, lat = manifest["center"]
+    lon, lat = at or manifest["center"]
+    zoom = CLOSE_ZOOM if at else round(fitting_zoom(manifest["bbox"]), 2)
     layers = [
         pydeck.Layer("CityBaseLayer", None, id="base", manifest=String(MANIFEST_URL)),
         pydeck.Layer(
@@ -83,7 +87,7 @@ def deck_spec(
         *extra_layers,
     ]  # fmt: skip
     view = pydeck.ViewState(
-        longitude=lon, latitude=lat, zoom=round(fitting_zoom(manifest["bbox"]), 2),
+        longitude=lon, latitude=lat, zoom=zoom,
         pitch=TILT_DEG if mode == "3d" else 0.0, bearing=BEARING_DEG if mode == "3d" else 0.0,
         max_zoom=20, max_pitch=75,
     )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The Streamlit pages for staff: read widgets, ask one domain function, show."""

@@ -1,0 +1,65 @@
+// The bridge between a Streamlit page and the renderer in an iframe: the frame is made once, later
+// runs only send what changed. Both sides speak to their own origin alone.
+const bridges = new WeakMap();
+const CHANNELS = ["lang", "panel", "deck", "filter", "colour", "highlight"];
+
+function open(parent, url, title) {
+  const frame = document.createElement("iframe");
+  frame.src = url;
+  frame.title = title;
+  frame.allow = "geolocation; fullscreen";
+  frame.style.cssText = "position:absolute;inset:0;width:100%;height:100%;border:0";
+  parent.querySelector(".frame").append(frame);
+  const bridge = { frame, ready: false, sent: new Map(), wanted: {}, set: null, trigger: null };
+  bridge.listen = (event) => {
+    if (event.origin !== location.origin || event.source !== frame.contentWindow) return;
+    const message = event.data;
+    if (!message || message.citymap !== 1) return;
+    if (message.type === "ready") {
+      bridge.ready = true;
+      bridge.sent.clear();
+      flush(bridge);
+    } else if (message.type === "click") {
+      bridge.trigger("click", { row: message.row, gml_id: message.gml_id, lon: message.lon,
+        lat: message.lat, layer: message.layer });
+    } else if (message.type === "view") {
+      bridge.set("view", { bounds: message.bounds, zoom: message.zoom });
+    } else if (message.type === "error") {
+      bridge.set("error", String(message.message).slice(0, 300));
+    }
+  };
+  addEventListener("message", bridge.listen);
+  return bridge;
+}
+
+function flush(bridge) {
+  if (!bridge.ready) return;
+  for (const channel of CHANNELS) {
+    const value = bridge.wanted[channel];
+    if (value === undefined || value === null) continue;
+    const text = JSON.stringify(value);
+    if (bridge.sent.get(channel) === text) continue;
+    bridge.sent.set(channel, text);
+    const message = { citymap: 1, type: channel, ...value };
+    bridge.frame.contentWindow.postMessage(message, location.origin);
+  }
+}
+
+export default function (component) {
+  const { parentElement, data, setStateValue, setTriggerValue } = component;
+  let bridge = bridges.get(parentElement);
+  if (!bridge) {
+    bridge = open(parentElement, data.url, data.title);
+    bridges.set(parentElement, bridge);
+  }
+  bridge.set = setStateValue;
+  bridge.trigger = setTriggerValue;
+  bridge.wanted = data;
+  flush(bridge);
+  return () => {
+    // Also called for a run that a newer one overtook: the frame must survive that.
+    if (parentElement.isConnected) return;
+    removeEventListener("message", bridge.listen);
+    bridges.delete(parentElement);
+  };
+}

@@ -1,0 +1,8 @@
+"""The staff process as an installed wheel runs it: `uvicorn citymap.ui.staff:app`."""
+
+import streamlit as st
+
+from citymap.ui.asgi import MAIN, middleware
+from citymap.web import routes
+
+app = st.App(MAIN, routes=routes(), middleware=middleware())
