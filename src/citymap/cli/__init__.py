@@ -198,7 +198,11 @@ def _register() -> None:
     """Commands that live in modules of their own."""
     from importlib import import_module
 
+    from importlib.util import find_spec
+
     for name in ("serve", "desktop", "fetch"):
+        if find_spec(f"citymap.cli.{name}") is None:
+            continue
         import_module(f"citymap.cli.{name}").register(app)
 
 
