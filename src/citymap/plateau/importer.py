@@ -102,7 +102,7 @@ def import_sources(
     if not files:
         raise BadInputError("nothing_to_import", place=", ".join(str(s) for s in sources))
     record.edition = options.edition or next((f.edition for f in files if f.edition), None)
-    codelists = Codelists(sorted({f.root for f in files if f.root is not None}))
+    codelists = Codelists(_roots(files, sources))
     editions = {f.edition for f in files if f.edition}
     if len(editions) > 1:
         record.notes.append(f"mixed_editions: {', '.join(sorted(editions))}")
@@ -126,6 +126,15 @@ def import_sources(
     shutil.rmtree(work, ignore_errors=True)
     progress.update(1, 1, "done")
     return record
+
+
+def _roots(files: Iterable[SourceFile], sources: Sequence[Path]) -> list[Path]:
+    """Folders that code lists may be taken from: the data sets' roots, and every codelists/ in SRC."""
+    roots = {f.root for f in files if f.root is not None}
+    for source in sources:
+        if source.is_dir():
+            roots |= {p.parent for p in source.rglob("codelists") if p.is_dir() and not p.is_symlink()}
+    return sorted(roots)
 
 
 def _write_record(workspace: Workspace, record: ImportRecord, begun: float) -> None:
