@@ -242,18 +242,25 @@ def _building(
     if address:
         out.append(
             "<bldg:address><core:Address><core:xalAddress><xAL:AddressDetails><xAL:Country>"
-            f"<xAL:CountryName>日本</xAL:CountryName><xAL:Locality><xAL:LocalityName Type=\"Town\">"
+            f'<xAL:CountryName>日本</xAL:CountryName><xAL:Locality><xAL:LocalityName Type="Town">'
             f"{escape(CITY_NAME + address)}</xAL:LocalityName></xAL:Locality></xAL:Country>"
             "</xAL:AddressDetails></core:xalAddress></core:Address></bldg:address>\n"
         )
     detail: list[str] = []
     floors = max(int(b.storeys[i]), 1)
-    detail.append(f'<uro:totalFloorArea uom="m2">{b.area_m2[i] * floors * 0.94:.2f}</uro:totalFloorArea>')
-    detail.append(f'<uro:buildingFootprintArea uom="m2">{b.area_m2[i]:.2f}</uro:buildingFootprintArea>')
+    detail.append(
+        f'<uro:totalFloorArea uom="m2">{b.area_m2[i] * floors * 0.94:.2f}</uro:totalFloorArea>'
+    )
+    detail.append(
+        f'<uro:buildingFootprintArea uom="m2">{b.area_m2[i]:.2f}</uro:buildingFootprintArea>'
+    )
     if gap[4] < 0.52:
         detail.append(
-            c("uro:buildingStructureType", "BuildingDetailAttribute_buildingStructureType",
-              "611" if gap[4] < 0.02 else str(b.structure[i]))  # fmt: skip
+            c(
+                "uro:buildingStructureType",
+                "BuildingDetailAttribute_buildingStructureType",
+                "611" if gap[4] < 0.02 else str(b.structure[i]),
+            )  # fmt: skip
         )
     fire = {"601": "1003", "605": "1002", "604": "1002"}.get(str(b.structure[i]), "1001")
     detail += [
@@ -266,8 +273,11 @@ def _building(
         "<uro:bldgDataQualityAttribute><uro:DataQualityAttribute>"
         + c("uro:geometrySrcDescLod0", "DataQualityAttribute_geometrySrcDesc", "000")
         + c("uro:geometrySrcDescLod1", "DataQualityAttribute_geometrySrcDesc", "000")
-        + c("uro:geometrySrcDescLod2", "DataQualityAttribute_geometrySrcDesc",
-            "000" if b.lod2[i] else "999")  # fmt: skip
+        + c(
+            "uro:geometrySrcDescLod2",
+            "DataQualityAttribute_geometrySrcDesc",
+            "000" if b.lod2[i] else "999",
+        )  # fmt: skip
         + c("uro:thematicSrcDesc", "DataQualityAttribute_thematicSrcDesc", "201")
         + c("uro:lod1HeightType", "DataQualityAttribute_lod1HeightType", "2")
         + (c("uro:lodType", "Building_lodType", "2.0") if b.lod2[i] else "")

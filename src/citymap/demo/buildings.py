@@ -121,7 +121,7 @@ def _choose(
     return np.searchsorted(p / p[-1], rng.random(n), side="right").clip(0, len(options) - 1)
 
 
-def _corners(plan: Plan, parcels: Parcels, pick: NDArray[np.intp]) -> Array:
+def corners_of(plan: Plan, parcels: Parcels, pick: NDArray[np.intp]) -> Array:
     """(n, 4, 2) corners of lots in the zone, counter-clockwise, the front edge first."""
     s0, t0, s1, t1 = parcels.rect[pick].T
     s = np.stack([s0, s1, s1, s0], axis=1)
@@ -145,7 +145,7 @@ def _corners(plan: Plan, parcels: Parcels, pick: NDArray[np.intp]) -> Array:
 def place(plan: Plan, parcels: Parcels) -> tuple[Buildings, NDArray[np.intp]]:
     """Buildings (ground still unknown) and the parcel of each."""
     built = np.flatnonzero(~np.isin(parcels.kind, list(OPEN)))
-    quad = _corners(plan, parcels, built)
+    quad = corners_of(plan, parcels, built)
     rng = np.random.default_rng([plan.seed, 41])
     n = len(built)
     kind = parcels.kind[built].astype(np.int32)
@@ -292,9 +292,7 @@ def _outline(
     local[swap, :4] = np.roll(local[swap, :4], -1, axis=1)
 
     def world(pts: Array) -> Array:
-        return np.asarray(
-            centre[:, None] + pts[..., :1] * u[:, None] + pts[..., 1:] * v[:, None]
-        )
+        return np.asarray(centre[:, None] + pts[..., :1] * u[:, None] + pts[..., 1:] * v[:, None])
 
     used = np.arange(8)[None, :] < corners[:, None]
     lx, ly = local[..., 0], local[..., 1]
@@ -312,3 +310,14 @@ def ground_under(tin: Tin, ring: Array, corners: Ints, centre: Array) -> Array:
     low = np.where(used, z, np.inf).min(axis=1)
     mid = tin.elevation_m(centre[:, 0], centre[:, 1])
     return np.asarray(np.round(np.minimum(low, mid), 2))
+
+
+def centroid(b: Buildings) -> Array:
+    """(n, 2) centroid of each outer ring."""
+    k = np.arange(8)[None, :]
+    nxt = np.where(k + 1 < b.corners[:, None], k + 1, 0)
+    p = b.ring - b.ring[:, :1]
+    q = np.take_along_axis(p, nxt[:, :, None], axis=1)
+    cross = (p[..., 0] * q[..., 1] - q[..., 0] * p[..., 1]) * (k < b.corners[:, None])
+    c = ((p + q) * cross[..., None]).sum(axis=1) / (3 * cross.sum(axis=1))[:, None]
+    return np.asarray(c + b.ring[:, 0])

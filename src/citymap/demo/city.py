@@ -7,15 +7,40 @@ from pathlib import Path
 
 import numpy as np
 
-from citymap.demo import building_files, buildings, ground, land_files, parcels, plan, streets
+from citymap.demo import (
+    area_files,
+    building_files,
+    codelists,
+    flood,
+    ground,
+    land_files,
+    names,
+    opendata,
+    parcels,
+    plan,
+    streets,
+)
+from citymap.demo import buildings as buildings_module
 from citymap.progress import Progress
 
 FOLDER = f"{plan.CITY_CODE}_midorikawa-shi_city_2024_citygml_1_op"
+_METADATA = f"""<?xml version="1.0" encoding="UTF-8"?>
+<MD_Metadata xmlns="http://zgate.gsi.go.jp/ch/jmp/">
+<fileIdentifier>udx{plan.CITY_CODE}_2024</fileIdentifier>
+<language><isoCode>jpn</isoCode></language>
+<identificationInfo><MD_DataIdentification>
+<citation><title>3D都市モデル（{plan.CITY_NAME}：架空）</title></citation>
+<abstract>架空の都市の合成データです。実在の土地、建物、人とは関係ありません。
+Synthetic data of a fictional city.</abstract>
+</MD_DataIdentification></identificationInfo>
+</MD_Metadata>
+"""
+Stock = buildings_module.Buildings
 
 
 def _settle(
     count: int, seed: int
-) -> tuple[plan.Plan, list[streets.Street], parcels.Parcels, buildings.Buildings]:
+) -> tuple[plan.Plan, list[streets.Street], list[streets.Block], parcels.Parcels, Stock]:
     """A plan whose lots hold just over `count` buildings, and those buildings less the excess."""
     radius = 1055 * (count / 5000) ** 0.5
     radius = max(radius, 620.0)
@@ -23,7 +48,7 @@ def _settle(
         drawn = plan.draw(radius_m=radius, seed=seed)
         roads, blocks = streets.lay_out(drawn)
         lots = parcels.divide(drawn, blocks)
-        all_of, _at = buildings.place(drawn, lots)
+        all_of, _at = buildings_module.place(drawn, lots)
         if len(all_of) >= count:
             break
         radius *= max((count / len(all_of)) ** 0.5, 1.004)
@@ -35,7 +60,58 @@ def _settle(
         draw = np.random.default_rng([seed, 61]).random(len(all_of)) + ~usual * 10.0
         keep[np.argsort(draw, kind="stable")[:excess]] = False
     chosen = {f.name: getattr(all_of, f.name)[keep] for f in fields(all_of)}
-    return drawn, roads, lots, buildings.Buildings(**chosen)
+    return drawn, roads, blocks, lots, Stock(**chosen)
+
+
+def _sites(
+    drawn: plan.Plan, lots: parcels.Parcels, stock: Stock, named: list[tuple[str, str]],
+    addresses: list[str], quarters: list[names.District], tin: ground.Tin,
+) -> list[opendata.Site]:  # fmt: skip
+    """Public places: named buildings, then parks big enough to gather in."""
+    out = []
+    for i, (name, kana) in enumerate(named):
+        if name:
+            quarter = quarters[stock.cell[i]]
+            x, y = stock.centre[i].tolist()
+            out.append(
+                opendata.Site(
+                    name,
+                    kana,
+                    parcels.KINDS[stock.kind[i]],
+                    quarter,
+                    addresses[i],
+                    x,
+                    y,
+                    float(stock.ground_m[i]),
+                    int(stock.storeys[i]),
+                    float(stock.area_m2[i]),
+                )  # fmt: skip
+            )
+    quad = buildings_of(drawn, lots)
+    for k, corners in quad:
+        quarter = quarters[lots.cell[k]]
+        x, y = corners.mean(axis=0).tolist()
+        (ax, ay), (bx, by) = corners[2] - corners[0], corners[3] - corners[1]
+        area = float(abs(ax * by - ay * bx) / 2)
+        if area < 2500:
+            continue
+        z = float(tin.elevation_m(np.array([x]), np.array([y]))[0])
+        where = names.address(quarter, int(lots.block[k]), int(lots.number[k]))
+        same = sum(s.kind == "park" and s.district.town == quarter.town for s in out)
+        tail = (
+            ("公園", "こうえん") if same == 0 else (f"第{same + 1}公園", f"だい{same + 1}こうえん")
+        )
+        kana = opendata.town_kana(quarter)
+        out.append(opendata.Site(quarter.town + tail[0], kana + tail[1], "park", quarter, where,
+                                 x, y, z, 0, area))  # fmt: skip
+    return out
+
+
+def buildings_of(drawn: plan.Plan, lots: parcels.Parcels) -> list[tuple[int, plan.Array]]:
+    """Park lots with their corners in the zone."""
+    at = np.flatnonzero(lots.kind == parcels.CODE["park"])
+    corners = buildings_module.corners_of(drawn, lots, at)
+    return list(zip(at.tolist(), corners, strict=True))
 
 
 def generate(out_dir: Path, *, buildings: int = 5000, seed: int = 1, progress: Progress) -> Path:
@@ -44,24 +120,59 @@ def generate(out_dir: Path, *, buildings: int = 5000, seed: int = 1, progress: P
     The same `buildings` and `seed` give the same bytes. Beside the CityGML folder stand
     `opendata/` (CSV, GeoJSON) and `hazard/` (depth GeoTIFFs, EPSG:6677).
     """
-    drawn, roads, lots, stock = _settle(buildings, seed)
-    del lots
+    progress.update(0, 1, "plan")
+    drawn, roads, blocks, lots, stock = _settle(buildings, seed)
     folder = out_dir / FOLDER
-    spacing = 25.0 if buildings <= 30000 else 40.0
-    tin = ground.build(drawn, spacing_m=spacing)
+    tin = ground.build(drawn, spacing_m=25.0 if buildings <= 30000 else 40.0)
     stock = replace(
-        stock, ground_m=ground_under(tin, stock)
+        stock,
+        ground_m=buildings_module.ground_under(tin, stock.ring, stock.corners, stock.centre),
     )
-    n = len(stock)
+    quarters = names.districts(drawn)
+    addresses = [
+        names.address(quarters[c], b, n)
+        for c, b, n in zip(
+            stock.cell.tolist(), stock.block.tolist(), stock.number.tolist(), strict=True
+        )
+    ]
+    named = opendata.building_names(stock, quarters)
+    progress.update(0.1, 1, "flood")
+    flooding = flood.compute(drawn, tin, cell_m=5.0 if buildings <= 30000 else 10.0)
+    x, y = buildings_module.centroid(stock).T
+    risks = [
+        building_files.Risk(
+            sc.description, sc.admin, sc.scale, flooding.at(flooding.depth_m[sc.file_id], x, y),
+            flooding.at(flooding.duration_h[sc.file_id], x, y)
+            if sc.file_id in flooding.duration_h else None,
+        )
+        for sc in flood.SCENARIOS
+    ]  # fmt: skip
+    flood.write_rasters(out_dir / "hazard", flooding)
     building_files.write(
-        folder, stock, names=[""] * n, addresses=[""] * n, land_use=["211"] * n, risks=[],
-        seed=seed, progress=progress,
+        folder, stock, names=[n for n, _ in named], addresses=addresses,
+        land_use=[area_files.LAND_USE[parcels.KINDS[k]] for k in stock.kind.tolist()],
+        risks=risks, seed=seed, progress=progress,
     )  # fmt: skip
     land_files.write_terrain(folder, tin, seed=seed, progress=progress)
     land_files.write_roads(folder, streets.segments(drawn, roads), seed=seed, progress=progress)
+    areas = area_files.land(drawn, blocks, lots, ground.MARGIN_M)
+    area_files.write_land_use(folder, areas, seed=seed)
+    area_files.write_water(folder, areas, seed=seed)
+    area_files.write_zoning(folder, drawn, seed=seed)
+    area_files.write_railway(folder, drawn, margin_m=ground.MARGIN_M, seed=seed)
+    area_files.write_floods(folder, flooding, seed=seed)
+    progress.update(0.95, 1, "opendata")
+    codelists.write(folder)
+    metadata = folder / "metadata"
+    metadata.mkdir(exist_ok=True)
+    (metadata / f"udx{plan.CITY_CODE}_2024.xml").write_text(_METADATA, "utf-8", newline="\n")
+    public = out_dir / "opendata"
+    public.mkdir(parents=True, exist_ok=True)
+    sites = _sites(drawn, lots, stock, named, addresses, quarters, tin)
+    opendata.write_shelters(public / "shelters.csv", sites, flooding)
+    opendata.write_wifi(public / "wifi.csv", sites)
+    opendata.write_aed(public / "aed.csv", sites)
+    opendata.write_districts(public / "districts.geojson", quarters)
+    opendata.write_addresses(public / "addresses.csv", stock, addresses, quarters)
+    progress.update(1, 1, "demo")
     return folder
-
-
-def ground_under(tin: ground.Tin, stock: buildings.Buildings) -> plan.Array:
-    """Ground of every building."""
-    return buildings.ground_under(tin, stock.ring, stock.corners, stock.centre)

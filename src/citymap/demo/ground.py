@@ -8,6 +8,7 @@ import numpy as np
 
 from citymap.demo.plan import RIVER_HALF_M, TRIBUTARY_HALF_M, Array, Plan
 
+MARGIN_M = 260.0  # of country around the built sheet
 DATUM_M = 86.0  # 標高 of the plain at the middle of the city
 SLOPE = 1 / 420  # of the valley, downstream
 
@@ -25,8 +26,10 @@ def plain_m(plan: Plan, s: Array, t: Array) -> Array:
     r, p = plan.radius_m, plan.phases
     a = np.abs(t)
     z = DATUM_M - s * SLOPE
-    z = z + 0.9 * np.exp(-(((a - 150) / 90) ** 2)) - 1.5 * np.exp(-(((a - 430) / 170) ** 2)) * (
-        0.7 + 0.3 * np.sin(s / 400 + p[7])
+    z = (
+        z
+        + 0.9 * np.exp(-(((a - 150) / 90) ** 2))
+        - 1.5 * np.exp(-(((a - 430) / 170) ** 2)) * (0.7 + 0.3 * np.sin(s / 400 + p[7]))
     )
     z = z + np.where(t > 0, t / 330, a / 650)
 
@@ -81,6 +84,10 @@ class Tin:
     def elevation_m(self, x: Array, y: Array) -> Array:
         """標高 on the triangles at east, north of the zone (arrays of one shape)."""
         s, t = self.plan.to_st(x, y)
+        return self.elevation_at(s, t, x, y)
+
+    def elevation_at(self, s: Array, t: Array, x: Array, y: Array) -> Array:
+        """The same where the points of the sheet are known already."""
         i = np.clip(np.searchsorted(self.s, s, side="right") - 1, 0, len(self.s) - 2)
         j = np.clip(np.searchsorted(self.t, t, side="right") - 1, 0, len(self.t) - 2)
 
@@ -101,7 +108,7 @@ class Tin:
 def build(plan: Plan, *, spacing_m: float) -> Tin:
     """Sample the ground every `spacing_m` and on all break lines, heights to the centimetre."""
     s0, t0, s1, t1 = plan.bounds
-    margin = 80.0
+    margin = MARGIN_M
     river = [d for d, _ in RIVER_PROFILE]
     t_breaks = sorted({v for d in (*river, RIVER_HALF_M) for v in (d, -d)})
     s_breaks = sorted(

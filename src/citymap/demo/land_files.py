@@ -87,7 +87,7 @@ def write_roads(folder: Path, segments: list[Segment], *, seed: int, progress: P
                     "<core:cityObjectMember>\n"
                     f'<tran:Road gml:id="{gml.uid("tran", seed, k)}">\n{name}'
                     f"<core:creationDate>{gml.CREATED}</core:creationDate>\n"
-                    + c("tran:class", "TransportationComplex_class", "1040") + "\n"
+                    + c("tran:class", "Road_class", "1040") + "\n"
                     + c("tran:function", "Road_function", s.function) + "\n"
                     + c("tran:usage", "Road_usage", usage) + "\n"
                     + "<tran:lod0Network><gml:CompositeCurve><gml:curveMember><gml:LineString>"

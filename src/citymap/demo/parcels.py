@@ -14,12 +14,14 @@ from citymap.demo.streets import Block
 KINDS = (
     "house", "rowshop", "office", "tower", "apartment", "bigbox", "factory", "warehouse", "school",
     "gym", "hospital", "cityhall", "temple", "annex", "station", "farmhouse", "barn", "utility",
-    "parking", "park", "field", "yard",
+    "parking", "park", "field", "yard", "plaza",
 )  # fmt: skip
 CODE = {k: i for i, k in enumerate(KINDS)}
-OPEN = frozenset(CODE[k] for k in ("parking", "park", "field", "yard"))
+OPEN = frozenset(CODE[k] for k in ("parking", "park", "field", "yard", "plaza"))
 
-Rect = tuple[float, float, float, float, int, str]  # s0, t0, s1, t1, front (0 S, 1 E, 2 N, 3 W), kind
+Rect = tuple[
+    float, float, float, float, int, str
+]  # s0, t0, s1, t1, front (0 S, 1 E, 2 N, 3 W), kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ def _special(b: Block) -> list[Rect]:
     """Lots of a school, hospital, city hall, park or temple."""
     s0, t0, s1, t1 = b.s0, b.t0, b.s1, b.t1
     ds, dt = s1 - s0, t1 - t0
+    if b.kind == "plaza":
+        return [(s0, t0, s1, t1, 0, "plaza")]
     if b.kind == "park":
         return [(s0, t0, s1, t1, 0, "park")]
     if b.kind == "school":
@@ -88,6 +92,15 @@ def _special(b: Block) -> list[Rect]:
     return [(s0, cut, s1, t1, 0, b.kind), (s0, t0, s1, cut, 0, "parking")]
 
 
+def _fields(s0: float, t0: float, s1: float, t1: float, rng: np.random.Generator) -> list[Rect]:
+    """Strips of paddy across the longer side of a block."""
+    if s1 - s0 >= t1 - t0:
+        cuts = [s0 + c for c in _cuts(s1 - s0, 26, 44, rng)]
+        return [(a, t0, z, t1, 0, "field") for a, z in zip(cuts, cuts[1:], strict=False)]
+    cuts = [t0 + c for c in _cuts(t1 - t0, 26, 44, rng)]
+    return [(s0, a, s1, z, 0, "field") for a, z in zip(cuts, cuts[1:], strict=False)]
+
+
 def _lots(b: Block, rng: np.random.Generator) -> list[Rect]:
     if b.kind:
         return _special(b)
@@ -98,7 +111,7 @@ def _lots(b: Block, rng: np.random.Generator) -> list[Rect]:
     draw = float(rng.random())
     if use == "farm":
         if draw < 0.70:
-            return [(s0, t0, s1, t1, 0, "field")]
+            return _fields(s0, t0, s1, t1, rng)
         use = "hamlet"
     elif use in ("grid", "curved"):
         if b.trunk and draw < 0.16:
@@ -118,7 +131,7 @@ def _lots(b: Block, rng: np.random.Generator) -> list[Rect]:
         deep = min(depth, 34.0)
         if depth - deep > 20:
             field = (s0, t0 + deep, s1, t1) if along_s else (s0 + deep, t0, s1, t1)
-            out.append((*field, 0, "field"))
+            out += _fields(*field, rng)
             depth = deep
         rows = 1
     for row in range(rows):

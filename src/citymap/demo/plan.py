@@ -182,9 +182,7 @@ def _bands(edges: list[float], special: list[tuple[float, float, BandKind]]) -> 
     return tuple(bands)
 
 
-def _use(
-    s: float, t: float, radius: float, rail_t: float, station_s: float, draw: float
-) -> Use:
+def _use(s: float, t: float, radius: float, rail_t: float, station_s: float, draw: float) -> Use:
     d = float(np.hypot((s - station_s) / 1.15, t - rail_t))
     far = float(np.hypot(s / 1.15, (t - 0.1 * radius) / 1.0)) / radius
     if t > 0.86 * radius:

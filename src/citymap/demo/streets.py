@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from citymap.demo.plan import (
     AVENUE_M,
+    RAIL_HALF_M,
     RIVER_HALF_M,
     RIVER_ROAD_M,
     TRUNK_M,
@@ -22,8 +23,8 @@ Section = Literal["ground", "bridge", "crossing"]
 
 # block length and depth (m, between street middles), street width
 BLOCKS: dict[str, tuple[float, float, float]] = {
-    "core": (105, 72, 12),
-    "centre": (100, 56, 8),
+    "core": (104, 66, 9),
+    "centre": (96, 52, 7),
     "grid": (112, 41, 6),
     "curved": (118, 40, 5.5),
     "newtown": (108, 42, 6),
@@ -114,9 +115,7 @@ def _lattice(plan: Plan) -> tuple[list[Street], dict[tuple[int, str, int, int], 
                 if not hidden:
                     streets.append(road)
     for s in plan.bridges:
-        streets.append(
-            Street("t", s, -RIVER_HALF_M, RIVER_HALF_M, TRUNK_M, "2", "bridge", "大橋")
-        )
+        streets.append(Street("t", s, -RIVER_HALF_M, RIVER_HALF_M, TRUNK_M, "2", "bridge", "大橋"))
         for road in streets:
             ends_here = road.along == "s" and abs(abs(road.at) - RIVER_HALF_M) < 0.01
             if ends_here and road.a + 1 < s < road.b - 1:
@@ -155,7 +154,12 @@ def lay_out(plan: Plan) -> tuple[list[Street], list[Block]]:
             over_s, over_t = ds / (max_s * 1.25), dt / (max_t * 1.25)
             lot = special and ds * dt < 1.35 * SPECIAL_M2[special] and 0.4 < ds / dt < 2.5
             if lot or max(over_s, over_t) <= 1:
-                ins = (s0 + w.width_m / 2, t0 + s.width_m / 2, s1 - e.width_m / 2, t1 - n.width_m / 2)
+                ins = (
+                    s0 + w.width_m / 2,
+                    t0 + s.width_m / 2,
+                    s1 - e.width_m / 2,
+                    t1 - n.width_m / 2,
+                )
                 if ins[2] - ins[0] > 12 and ins[3] - ins[1] > 12:
                     number += 1
                     trunk = any(road.cell is None for road in (w, s, e, n))
@@ -180,7 +184,18 @@ def lay_out(plan: Plan) -> tuple[list[Street], list[Block]]:
                 e.joints.append(at)
                 stack += [(s0, at, s1, t1, w, road, e, n), (s0, t0, s1, at, w, s, e, road)]
             streets.append(road)
-    return streets, blocks
+    return streets, _with_plaza(plan, blocks)
+
+
+def _with_plaza(plan: Plan, blocks: list[Block]) -> list[Block]:
+    """Turn the block before the station, on the river side, into its square."""
+
+    def off(b: Block) -> float:
+        gap = abs((b.s0 + b.s1) / 2 - plan.station_s) + 2 * abs(plan.rail_t - RAIL_HALF_M - b.t1)
+        return gap if b.t1 < plan.rail_t and not b.kind else float("inf")
+
+    at = min(range(len(blocks)), key=lambda k: off(blocks[k]))
+    return [replace(b, kind="plaza") if k == at else b for k, b in enumerate(blocks)]
 
 
 def to_xy(plan: Plan, cell: Cell | None, s: Array, t: Array) -> Array:
@@ -215,7 +230,15 @@ def segments(plan: Plan, streets: list[Street]) -> list[Segment]:
             if road.along == "t":
                 ring = ring[::-1]
             out.append(
-                Segment(centre, ring, road.width_m, road.function, road.section, road.name,
-                        node(centre[0]), node(centre[-1]))  # fmt: skip
+                Segment(
+                    centre,
+                    ring,
+                    road.width_m,
+                    road.function,
+                    road.section,
+                    road.name,
+                    node(centre[0]),
+                    node(centre[-1]),
+                )  # fmt: skip
             )
     return out
