@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from citymap.web.file_door import Headers, route_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -113,12 +113,13 @@ class Hardening:
         path = route_path(scope).removeprefix(self.root_path)
         ours = path.startswith(OUR_PREFIXES)
         extra = self._ours if ours else self._others
-        started = False
+        body = _Body(receive, MAX_BODY_BYTES if ours else MAX_UPLOAD_BYTES)
 
         async def send_hardened(message: Message) -> None:
-            nonlocal started
+            if body.refused:
+                return  # what an application makes of the broken-off body is not for the client
             if message["type"] == "http.response.start":
-                started = True
+                body.answered = True
                 message = {**message, "headers": [*message.get("headers", ()), *extra]}
             await send(message)
 
@@ -128,16 +129,42 @@ class Hardening:
         if scope["method"] in {"GET", "HEAD"}:
             await self.app(scope, receive, send_hardened)
             return
-        limit = MAX_BODY_BYTES if ours else MAX_UPLOAD_BYTES
         declared = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
-        if not declared.isdigit() or int(declared) > limit:
+        if not declared.isdigit() or int(declared) > body.limit:
             await _refuse(send_hardened, 413, b"body too large")
             return
+        body.refuse = lambda: _refuse(send_hardened, 413, b"body too large")
         try:
-            await self.app(scope, _limited(receive, limit), send_hardened)
+            await self.app(scope, body.receive, send_hardened)
         except _TooLargeError:
-            if not started:
-                await _refuse(send_hardened, 413, b"body too large")
+            return
+
+
+class _Body:
+    """Counts a request body as it is read, and breaks it off past the limit."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._seen = 0
+        self.limit = limit
+        self.answered = False
+        self.refused = False
+        self.refuse: Callable[[], Awaitable[None]] | None = None
+
+    async def receive(self) -> Message:
+        """The next message.
+
+        Raises:
+            _TooLargeError: the limit is passed; 413 is sent where nothing was sent yet.
+        """
+        message = await self._receive()
+        self._seen += len(message.get("body", b""))
+        if self._seen > self.limit:
+            if not self.answered and self.refuse is not None:
+                await self.refuse()
+            self.refused = True
+            raise _TooLargeError
+        return message
 
 
 def same_origin(scope: Scope) -> bool:
@@ -148,20 +175,6 @@ def same_origin(scope: Scope) -> bool:
         return False
     parts = urlsplit(origin.decode("latin-1"))
     return parts.scheme in {"http", "https"} and parts.netloc == host.decode("latin-1")
-
-
-def _limited(receive: Receive, limit: int) -> Receive:
-    seen = 0
-
-    async def receive_limited() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > limit:
-            raise _TooLargeError
-        return message
-
-    return receive_limited
 
 
 async def _refuse(send: Send, status: int, text: bytes) -> None:
