@@ -11,7 +11,7 @@ import numpy as np
 
 from citymap import crs
 from citymap.tiles import shapes as city_shapes
-from citymap.tiles import tileset, vector
+from citymap.tiles import attributes, cards, tileset, vector
 from citymap.workspace import write_text
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ def build(workspace: Workspace, *, progress: Progress, workers: int = 2) -> dict
     built = {
         "3d": step("3d", lambda f: tileset.build(shapes, f, epsg=city.epsg, progress=progress, workers=workers)),
         "mvt": step("mvt", lambda f: vector.build(workspace, shapes, f, progress=progress, workers=workers)),
+        "attributes": step("attributes", lambda f: attributes.build(workspace, f, url=f"{name}/attributes")),
+        "cards": step("cards", lambda f: cards.build(workspace, f, progress=progress)),
     }  # fmt: skip
     manifest = _manifest(city, shapes, name, built)
     shutil.rmtree(done)
@@ -116,7 +118,8 @@ def _manifest(city: City, shapes: Shapes, name: str, built: dict[str, Any]) -> d
         "geoid_m": round(float(crs.geoid_height_m(*center)[0]), 3), "geoid_model": crs.GEOID_MODEL,
         "buildings": {
             "count": shapes.count, "tileset": f"../3dtiles/{name}/tileset.json",
-            "tile_stats": built["3d"],
+            "ids": f"{name}/attributes/gml_id.json", "cards": f"{name}/cards/{{chunk}}.json",
+            "chunk": cards.CHUNK, "tile_stats": built["3d"],
             # how to read the glb: POSITION (int16) × node matrix = metres x east, y up, z south of
             # the tile's transform; _SURFACE (uint8); _FEATURE_ID_0 (uint16) → table column `row`
             "surface_attribute": "_SURFACE", "surface_codes": {"wall": 0, "roof": 1, "ground": 2},
@@ -126,5 +129,5 @@ def _manifest(city: City, shapes: Shapes, name: str, built: dict[str, Any]) -> d
             "tiles": f"{name}/mvt/{{z}}/{{x}}/{{y}}.mvt", "minzoom": vector.MIN_ZOOM,
             "maxzoom": vector.MAX_ZOOM, "layers": built["mvt"]["layers"],
         },
-        "attributes": [],
+        "attributes": built["attributes"],
     }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Hazards: legends and, later, hazard import and hazard sets."""
