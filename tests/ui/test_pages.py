@@ -11,11 +11,11 @@ import citymap.ui
 from citymap.workspace import Workspace
 
 UI = Path(citymap.ui.__file__).parent
-PAGES = sorted(p for p in (UI / "pages").glob("*.py") if p.stem != "__init__")
+PAGES = sorted(p for p in (UI / "screens").glob("*.py") if p.stem != "__init__")
 
 
 def run(name: str, **query: str) -> AppTest:
-    at = AppTest.from_file(str(UI / "pages" / f"{name}.py"), default_timeout=30)
+    at = AppTest.from_file(str(UI / "screens" / f"{name}.py"), default_timeout=30)
     for key, value in query.items():
         at.query_params[key] = value
     at.run()

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from citymap.settings import Settings
 from citymap.web.file_door import ByteCache
 from citymap.web.hardening import Hardening
-from citymap.web.routes import doors, routes
+from citymap.web.paths import doors, routes
 
 if TYPE_CHECKING:
     from starlette.requests import Request
