@@ -36,6 +36,8 @@ def _varint_size(n):
 def encode(kind, features, feature_part, part_vertex, xy, numbers, tags, scale, x0, y0, out):
     """Write the features of one layer (field 2 each) into `out`; returns the number of bytes.
 
+    tags: key and value number, or −1, of each feature and column (n, columns, 2).
+
     Rings are written clockwise on the screen (y down) as they come: outer rings must have positive
     area in tile coordinates, holes negative; `vector.py` sees to that.
     """
@@ -114,8 +116,8 @@ def encode(kind, features, feature_part, part_vertex, xy, numbers, tags, scale, 
             continue
         tag_size = 0
         for j in range(tags.shape[1]):
-            if tags[q, j] >= 0:
-                tag_size += _varint_size(j) + _varint_size(tags[q, j])
+            if tags[q, j, 1] >= 0:
+                tag_size += _varint_size(tags[q, j, 0]) + _varint_size(tags[q, j, 1])
         size = 1 + _varint_size(numbers[q]) + 2 + 1 + _varint_size(g) + g
         if tag_size > 0:
             size += 1 + _varint_size(tag_size) + tag_size
@@ -127,9 +129,9 @@ def encode(kind, features, feature_part, part_vertex, xy, numbers, tags, scale, 
             at = _varint(out, at, 18)
             at = _varint(out, at, tag_size)
             for j in range(tags.shape[1]):
-                if tags[q, j] >= 0:
-                    at = _varint(out, at, j)
-                    at = _varint(out, at, tags[q, j])
+                if tags[q, j, 1] >= 0:
+                    at = _varint(out, at, tags[q, j, 0])
+                    at = _varint(out, at, tags[q, j, 1])
         at = _varint(out, at, 24)
         at = _varint(out, at, kind)
         at = _varint(out, at, 34)

@@ -186,6 +186,8 @@ def _risks(columns: Columns, table: pa.Table, labels: dict[tuple[str, int], str]
         named: dict[str, str],
     ) -> None:  # fmt: skip
         about = categories()["hazard"].get(hazard, categories()["hazard"]["other"])
+        recorded = np.zeros(n, bool)
+        recorded[row[pick]] = True
         for quantity, values in quantities.items():
             found = worst(pick, values)
             if np.isnan(found).all():
@@ -201,6 +203,11 @@ def _risks(columns: Columns, table: pa.Table, labels: dict[tuple[str, int], str]
                 "river": name, "scale": scale, "quantity": quantity,
                 "nodata_label": {"ja": about["nodata_ja"], "en": about["nodata_en"]},
             }  # fmt: skip
+            if (np.isnan(found) & recorded).any():  # assumed to flood, but this number is not given
+                entry["nodata_label"] = {
+                    "ja": f"{_QUANTITIES[quantity]['ja']}の記載なし（他の項目は記載あり）",
+                    "en": f"No {quantity} recorded (though other values may be)",
+                }
             if quantity == "rank":
                 ranks = sorted({int(v) for v in np.unique(found[~np.isnan(found)])})
                 legend = _rank_legend(hazard, ranks, labels)

@@ -11,7 +11,7 @@ import numpy as np
 
 from citymap import crs
 from citymap.tiles import shapes as city_shapes
-from citymap.tiles import attributes, cards, tileset, vector
+from citymap.tiles import attributes, cards, ground, tileset, vector
 from citymap.workspace import write_text
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from citymap.tiles.shapes import Shapes
     from citymap.workspace import City, Workspace
 
-FORMAT = 1  # raised when the builder writes something else from the same input
+FORMAT = 2  # raised when the builder writes something else from the same input
 
 
 def inputs(workspace: Workspace) -> list[Path]:
@@ -83,6 +83,7 @@ def build(workspace: Workspace, *, progress: Progress, workers: int = 2) -> dict
         "3d": step("3d", lambda f: tileset.build(shapes, f, epsg=city.epsg, progress=progress, workers=workers)),
         "mvt": step("mvt", lambda f: vector.build(workspace, shapes, f, progress=progress, workers=workers)),
         "attributes": step("attributes", lambda f: attributes.build(workspace, f, url=f"{name}/attributes")),
+        "ground": step("ground", lambda f: ground.build(workspace, f, progress=progress, workers=workers)),
         "cards": step("cards", lambda f: cards.build(workspace, f, progress=progress)),
     }  # fmt: skip
     manifest = _manifest(city, shapes, name, built)
@@ -105,16 +106,16 @@ def _manifest(city: City, shapes: Shapes, name: str, built: dict[str, Any]) -> d
     center = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]
     if shapes.count:  # the middle of what is built, not of the outline
         center = [float(np.median(shapes.lon)), float(np.median(shapes.lat))]
-    ground = {"min_m": None, "max_m": None}
+    heights: dict[str, float | None] = {"min_m": None, "max_m": None}
     if shapes.count:
-        ground = {
+        heights = {
             "min_m": round(float(shapes.bottom_m.min()), 2),
             "max_m": round(float(shapes.bottom_m.max()), 2),
         }
-    return {
+    manifest: dict[str, Any] = {
         "version": name, "name": city.name, "name_en": city.name_en or city.name, "code": city.code,
         "fictional": city.fictional, "attribution": city.attribution, "bbox": list(box), "center": center,
-        "epsg": city.epsg, "languages": list(city.languages), "ground": ground,
+        "epsg": city.epsg, "languages": list(city.languages), "ground": heights,
         "geoid_m": round(float(crs.geoid_height_m(*center)[0]), 3), "geoid_model": crs.GEOID_MODEL,
         "buildings": {
             "count": shapes.count, "tileset": f"../3dtiles/{name}/tileset.json",
@@ -131,3 +132,14 @@ def _manifest(city: City, shapes: Shapes, name: str, built: dict[str, Any]) -> d
         },
         "attributes": built["attributes"],
     }  # fmt: skip
+    if built["ground"]:
+        manifest["ground"] = {k: built["ground"][k] for k in ("min_m", "max_m")}
+        manifest["hillshade"] = {
+            "tiles": f"{name}/ground/hillshade/{{z}}/{{x}}/{{y}}.png", "minzoom": ground.MIN_ZOOM,
+            "maxzoom": ground.HILLSHADE_MAX_ZOOM,
+        }  # fmt: skip
+        manifest["terrain"] = {
+            "tiles": f"{name}/ground/terrain/{{z}}/{{x}}/{{y}}.png", "minzoom": ground.MIN_ZOOM,
+            "maxzoom": ground.TERRAIN_MAX_ZOOM, "encoding": "terrarium", "height": "ellipsoidal",
+        }  # fmt: skip
+    return manifest

@@ -53,54 +53,67 @@ def _value(value: Any) -> bytes:
     return _field(4, b"\x15" + struct.pack("<f", float(value)))
 
 
-def layer(
-    name: str, parts: Parts, features: NDArray[np.int64], *, ids: NDArray[np.int64] | None,
-    columns: Mapping[str, Sequence[Any] | NDArray[Any]], scale: float, x0: float, y0: float,
-) -> bytes:  # fmt: skip
-    """One layer with the given features; tile coordinates are (xy − x0, y0) × scale.
+class Layer:
+    """One layer of one tile; pieces of several geometry kinds share its keys and values.
 
-    `columns` are by feature number of `parts` and may hold None or NaN (the tag is left out);
-    ints are written unsigned, floats as 32-bit. Features that vanish at this scale are dropped.
+    Tile coordinates are (xy − x0, y0) × scale.
     """
-    tags = np.full((features.size, len(columns)), -1, np.int64)
-    values = bytearray()
-    n_values = 0
-    for j, column in enumerate(columns.values()):
-        if isinstance(column, np.ndarray) and column.dtype != object:
-            picked = column[features]
-            present = ~np.isnan(picked) if picked.dtype.kind == "f" else np.ones(picked.size, bool)
-            distinct, inverse = np.unique(picked[present], return_inverse=True)
-            tags[present, j] = n_values + inverse
-            for v in distinct.tolist():
-                values += _value(v)
-            n_values += distinct.size
-        else:
-            seen: dict[Any, int] = {}
-            for i, f in enumerate(features.tolist()):
-                v = column[f]
-                if v is not None:
-                    if v not in seen:
-                        seen[v] = n_values + len(seen)
-                        values += _value(v)
-                    tags[i, j] = seen[v]
-            n_values += len(seen)
-    chosen = parts.feature_part
-    n_parts = int((chosen[features + 1] - chosen[features]).sum())
-    n_vertices = int(
-        (parts.part_vertex[chosen[features + 1]] - parts.part_vertex[chosen[features]]).sum()
-    )
-    out = np.empty(
-        features.size * (40 + 10 * len(columns)) + n_parts * 24 + n_vertices * 12 + 64, np.uint8
-    )
-    numbers = features if ids is None else ids[features]
-    size = k.encode(
-        parts.kind, features, parts.feature_part, parts.part_vertex, parts.xy, numbers, tags,
-        scale, x0, y0, out,
-    )  # fmt: skip
-    if size == 0:
-        return b""
-    body = _field(1, name.encode()) + out[:size].tobytes()
-    for key in columns:
-        body += _field(3, key.encode())
-    body += bytes(values) + b"\x28" + _varint(EXTENT) + b"\x78\x02"
-    return _field(3, body)
+
+    def __init__(self, name: str, *, scale: float, x0: float, y0: float) -> None:
+        self.name = name
+        self.scale, self.x0, self.y0 = scale, x0, y0
+        self._keys: dict[str, int] = {}
+        self._values: dict[tuple[type, Any], int] = {}
+        self._encoded = bytearray()
+        self._features: list[bytes] = []
+
+    def _number(self, value: Any) -> int:
+        key = (type(value), value)
+        number = self._values.get(key)
+        if number is None:
+            number = self._values[key] = len(self._values)
+            self._encoded += _value(value)
+        return number
+
+    def add(
+        self, parts: Parts, features: NDArray[np.int64], *, ids: NDArray[np.int64],
+        columns: Mapping[str, Sequence[Any] | NDArray[Any]],
+    ) -> None:  # fmt: skip
+        """Add features of `parts`; `ids` and `columns` are by feature number of `parts`.
+
+        None and NaN leave the tag out; ints are written unsigned, floats as 32-bit. Features that
+        vanish at this scale are dropped.
+        """
+        if features.size == 0:
+            return
+        tags = np.full((features.size, len(columns), 2), -1, np.int64)
+        for j, (key, column) in enumerate(columns.items()):
+            tags[:, j, 0] = self._keys.setdefault(key, len(self._keys))
+            if isinstance(column, np.ndarray):
+                picked = column[features]
+                present = ~np.isnan(picked) if picked.dtype.kind == "f" else np.ones(picked.size, bool)
+                distinct, inverse = np.unique(picked[present], return_inverse=True)
+                numbers = np.array([self._number(v) for v in distinct.tolist()], np.int64)
+                tags[present, j, 1] = numbers[inverse] if distinct.size else -1
+            else:
+                for i, f in enumerate(features.tolist()):
+                    if column[f] is not None:
+                        tags[i, j, 1] = self._number(column[f])
+        part, vertex = parts.feature_part, parts.part_vertex
+        n_parts = int((part[features + 1] - part[features]).sum())
+        n_vertices = int((vertex[part[features + 1]] - vertex[part[features]]).sum())
+        out = np.empty(features.size * (40 + 10 * len(columns)) + n_parts * 24 + n_vertices * 12 + 64, np.uint8)
+        size = k.encode(
+            parts.kind, features, part, vertex, parts.xy, ids[features], tags,
+            self.scale, self.x0, self.y0, out,
+        )  # fmt: skip
+        if size:
+            self._features.append(out[:size].tobytes())
+
+    def encode(self) -> bytes:
+        """The layer's bytes; nothing where no feature is left."""
+        if not self._features:
+            return b""
+        body = _field(1, self.name.encode()) + b"".join(self._features)
+        body += b"".join(_field(3, key.encode()) for key in self._keys)
+        return _field(3, body + bytes(self._encoded) + b"\x28" + _varint(EXTENT) + b"\x78\x02")
