@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,7 @@ def land(plan: Plan, blocks: list[Block], parcels: Parcels, margin_m: float) -> 
     s0, t0, s1, t1 = plan.bounds
     low, high = s0 - margin_m, s1 + margin_m
     marks = np.linspace(low, high, max(2, round((high - low) / 320)) + 1).tolist()
-    for i, (a, b_) in enumerate(zip(marks, marks[1:], strict=False)):
+    for i, (a, b_) in enumerate(itertools.pairwise(marks)):
         out.append(Area(sheet_ring(plan, a, t1 + 8, b_, t1 + margin_m), "203"))
         out.append(Area(sheet_ring(plan, a, t0 - margin_m, b_, t0 - 8), "201"))
         out.append(Area(sheet_ring(plan, a, -WATER_HALF_M, b_, WATER_HALF_M), "204", "みどり川"))
@@ -92,12 +93,11 @@ def land(plan: Plan, blocks: list[Block], parcels: Parcels, margin_m: float) -> 
         far = 0.8 * plan.radius_m
         if hi > far:
             out.append(Area(sheet_ring(plan, a, far, b_, hi), "203"))
-            hi = far
-        out.append(Area(sheet_ring(plan, a, lo, b_, hi), "201"))
+        out.append(Area(sheet_ring(plan, a, lo, b_, min(hi, far)), "201"))
     for at, side in plan.tributaries:
-        end = t1 if side > 0 else -t0
-        cuts = np.linspace(70, end, max(2, round(end / 300)) + 1).tolist()
-        for a, b_ in zip(cuts, cuts[1:], strict=False):
+        end = (t1 if side > 0 else -t0) + margin_m
+        cuts = np.linspace(WATER_HALF_M, end, max(2, round(end / 300)) + 1).tolist()
+        for a, b_ in itertools.pairwise(cuts):
             lo, hi = sorted((side * a, side * b_))
             out.append(Area(sheet_ring(plan, at - 6, lo, at + 6, hi), "204"))
             for w, e in ((at - 20, at - 6), (at + 6, at + 20)):
@@ -218,7 +218,7 @@ def write_railway(folder: Path, plan: Plan, *, margin_m: float, seed: int) -> No
     marks = np.linspace(low, high, max(2, round((high - low) / 300)) + 1).tolist()
     rings = [
         sheet_ring(plan, a, plan.rail_t - 5.5, b, plan.rail_t + 5.5)
-        for a, b in zip(marks, marks[1:], strict=False)
+        for a, b in itertools.pairwise(marks)
     ]
     for mesh, at in _by_mesh(rings):
 
@@ -227,7 +227,8 @@ def write_railway(folder: Path, plan: Plan, *, margin_m: float, seed: int) -> No
             line = np.stack(plan.to_xy(run, np.full_like(run, plan.rail_t)), axis=-1)
             points = " ".join(f"{p} 0" for p in gml.lat_lon_text(line))
             return (
-                f'<tran:Railway gml:id="{gml.uid("rwy", seed, k)}">\n<gml:name>みどり川線</gml:name>\n'
+                f'<tran:Railway gml:id="{gml.uid("rwy", seed, k)}">\n'
+                "<gml:name>みどり川線</gml:name>\n"
                 f"<core:creationDate>{gml.CREATED}</core:creationDate>\n"
                 "<tran:lod0Network><gml:CompositeCurve><gml:curveMember><gml:LineString>"
                 f"<gml:posList>{points}</gml:posList></gml:LineString></gml:curveMember>"
@@ -262,7 +263,8 @@ def write_floods(folder: Path, flooding: Flooding, *, seed: int) -> None:
                 tile = rank[r : r + size, k : k + size]
                 if not tile.any():
                     continue
-                at = north_up(flooding.west + k * step, flooding.north - r * step, step)
+                corner = (flooding.west + k * step, flooding.north - r * step)
+                at = north_up(*corner, step)
                 level = ground[r : r + size, k : k + size] + depth[r : r + size, k : k + size]
                 for shape, value in rasterio.features.shapes(tile, mask=tile > 0, transform=at):
                     outer, *holes = (np.asarray(v, float) for v in shape["coordinates"])
@@ -291,7 +293,7 @@ def write_floods(folder: Path, flooding: Flooding, *, seed: int) -> None:
                     + f"</{risk}></uro:floodingRiskAttribute>\n</wtr:WaterBody>\n"
                 )  # fmt: skip
 
-            z = [found[k][3] for k in at_]
+            levels = [found[k][3] for k in at_]
             name = f"{mesh}_fld_6697_l{sc.scale}_op.gml"
             path = folder / "udx" / "fld" / sc.folder / name
-            _write(path, [found[k][0] for k in at_], map(member, at_), (min(z), max(z)))
+            _write(path, [found[k][0] for k in at_], map(member, at_), (min(levels), max(levels)))

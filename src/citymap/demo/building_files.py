@@ -82,8 +82,9 @@ def _bounded(faces: list[tuple[str, str]], stem: str) -> tuple[str, str]:
     return solid, "".join(surfaces)
 
 
-def _roofed(ring: list[str], ridge: list[str], roof: int, low: str, eaves: str, top: str
-            ) -> list[tuple[str, str]]:  # fmt: skip
+def _roofed(
+    ring: list[str], ridge: list[str], *, roof: int, low: str, eaves: str, top: str
+) -> list[tuple[str, str]]:  # fmt: skip
     """Faces of a house with a gable or hip roof; the ridge runs along the first edge."""
     d = [f"{p} {low}" for p in ring]
     e = [f"{p} {eaves}" for p in ring]
@@ -145,10 +146,16 @@ def write(
                 rings, extras = gml.lat_lon_text(b.ring[part]), gml.lat_lon_text(b.extra[part])
                 for k, i in enumerate(part.tolist()):
                     text = _building(
-                        b, i, rings[8 * k : 8 * k + int(b.corners[i])], extras[4 * k : 4 * k + 4],
-                        name=names[i], address=addresses[i], land_use=land_use[i],
-                        risk=_risk_text(risks, i), seed=seed,
-                    )  # fmt: skip
+                        b,
+                        i,
+                        rings[8 * k : 8 * k + int(b.corners[i])],
+                        extras[4 * k : 4 * k + 4],
+                        name=names[i],
+                        address=addresses[i],
+                        land_use=land_use[i],
+                        risk=_risk_text(risks, i),
+                        seed=seed,
+                    )
                     f.write(f"<core:cityObjectMember>\n{text}</core:cityObjectMember>\n")
         done += len(at)
         progress.update(done, len(mesh), "bldg")
@@ -235,7 +242,9 @@ def _building(
                 kinds = ["GroundSurface", *["WallSurface"] * walls, "RoofSurface"]
                 typed = list(zip(kinds, faces, strict=True))
             else:
-                typed = _roofed(ring, extra, roof, low, f"{eaves:.3f}", f"{top:.3f}")
+                typed = _roofed(
+                    ring, extra, roof=roof, low=low, eaves=f"{eaves:.3f}", top=f"{top:.3f}"
+                )
             two, tail = _bounded(typed, gid)
             out.append(two)
     out += [tail, parts]
@@ -260,7 +269,7 @@ def _building(
                 "uro:buildingStructureType",
                 "BuildingDetailAttribute_buildingStructureType",
                 "611" if gap[4] < 0.02 else str(b.structure[i]),
-            )  # fmt: skip
+            )
         )
     fire = {"601": "1003", "605": "1002", "604": "1002"}.get(str(b.structure[i]), "1001")
     detail += [
@@ -277,7 +286,7 @@ def _building(
             "uro:geometrySrcDescLod2",
             "DataQualityAttribute_geometrySrcDesc",
             "000" if b.lod2[i] else "999",
-        )  # fmt: skip
+        )
         + c("uro:thematicSrcDesc", "DataQualityAttribute_thematicSrcDesc", "201")
         + c("uro:lod1HeightType", "DataQualityAttribute_lod1HeightType", "2")
         + (c("uro:lodType", "Building_lodType", "2.0") if b.lod2[i] else "")

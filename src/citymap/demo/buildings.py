@@ -46,7 +46,7 @@ LOOK: dict[str, Kind] = {
     "office": Kind((("401", 0.58), ("402", 0.2), ("403", 0.1), ("414", 0.12)),
                    (14, 30, 14, 26), (1.2, 1.6),
                    ((4, 0.2), (5, 0.25), (6, 0.2), (8, 0.2), (9, 0.1), (10, 0.05)), 3.6, _RC,
-                   (0.66, 0.18, 0.04, 0.02, 0.1), (1, 0, 0), 0.6),
+                   (0.64, 0.18, 0.04, 0.05, 0.09), (1, 0, 0), 0.6),
     "tower": Kind((("401", 0.3), ("412", 0.35), ("403", 0.12), ("404", 0.23)),
                   (20, 34, 20, 30), (2.5, 3), ((11, 0.3), (13, 0.25), (15, 0.2), (19, 0.15),
                                                (24, 0.1)), 3.4, _RC,
@@ -55,7 +55,8 @@ LOOK: dict[str, Kind] = {
                       ((2, 0.22), (3, 0.28), (4, 0.16), (5, 0.18), (7, 0.1), (10, 0.06)), 3.0, _RC,
                       (0.84, 0.14, 0.02, 0, 0), (0.9, 0.1, 0), 0.2),
     "bigbox": Kind((("402", 0.9), ("404", 0.1)), (24, 60, 18, 45), (3, 4),
-                   ((1, 0.6), (2, 0.32), (3, 0.08)), 4.6, _STEEL, (0.8, 0.2, 0, 0, 0), (1, 0, 0), 0.2),
+                   ((1, 0.6), (2, 0.32), (3, 0.08)), 4.6, _STEEL, (0.8, 0.2, 0, 0, 0), (1, 0, 0),
+                   0.2),
     "factory": Kind((("441", 1),), (34, 82, 24, 60), (6, 7), ((1, 0.6), (2, 0.33), (3, 0.07)), 6.2,
                     _STEEL, (0.62, 0.2, 0.06, 0.02, 0.1), (0.6, 0.4, 0), 0.12),
     "warehouse": Kind((("431", 1),), (34, 85, 28, 60), (5, 6), ((1, 0.5), (2, 0.3), (3, 0.1),
@@ -202,20 +203,24 @@ def place(plan: Plan, parcels: Parcels) -> tuple[Buildings, NDArray[np.intp]]:
     half_w, half_d = half_w * scale, half_d * scale
     ok = (half_w > 1.9) & (half_d > 1.9) & (half_w * half_d > 5.5)
     shape = np.where((np.minimum(half_w, half_d) < 3) & (shape != RECT), RECT, shape)
-    shape = np.where((np.minimum(half_w, half_d) < 11) & (shape == COURT), RECT, shape)
+    shape = np.where((np.minimum(half_w, half_d) < 9.5) & (shape == COURT), RECT, shape)
     roof = np.where(shape == RECT, roof, FLAT)
     base = storeys * storey_m * rng.normal(1.0, 0.045, n) + 0.4
     short = np.minimum(half_w, half_d)
     rise = np.where(roof == FLAT, 0.0, np.clip(short * rng.uniform(0.35, 0.6, n), 0.8, 4.5))
     part = np.round(base * rng.uniform(0.35, 0.7, n), 2)
-    year = _years(rng, kind, np.asarray(usage))
-    ring, corners, extra, area = _outline(rng, centre, u, v, half_w, half_d, shape, roof)
+    deep = (storeys > 5) & (rng.random(n) < 0.6)
+    basement = np.where(deep, 1 + (storeys > 12), 0).astype(np.int32)
+    year = _years(rng, kind)
+    ring, corners, extra, area = _outline(
+        rng, centre=centre, u=u, v=v, a=half_w, b=half_d, shape=shape, roof=roof
+    )
     keep = np.flatnonzero(ok)
     cut = built[keep]
     out = Buildings(
         ring[keep], corners[keep], extra[keep], shape[keep], roof[keep], kind[keep], usage[keep],
         structure[keep], storeys[keep],
-        np.where((storeys > 5) & (rng.random(n) < 0.6), 1 + (storeys > 12), 0).astype(np.int32)[keep],
+        basement[keep],
         year[keep], np.round(base, 2)[keep], np.round(base + rise, 2)[keep], part[keep],
         np.full(len(keep), np.nan), area[keep], lod2[keep], parcels.cell[cut], parcels.block[cut],
         parcels.number[cut], centre[keep],
@@ -223,8 +228,7 @@ def place(plan: Plan, parcels: Parcels) -> tuple[Buildings, NDArray[np.intp]]:
     return out, cut
 
 
-def _years(rng: np.random.Generator, kind: Ints, usage: NDArray[np.str_]) -> Ints:
-    del usage
+def _years(rng: np.random.Generator, kind: Ints) -> Ints:
     n = len(kind)
     year = 2023 - np.floor(np.abs(rng.gamma(2.2, 13.5, n))).astype(np.int32)
     old = np.isin(kind, [CODE["farmhouse"], CODE["barn"]])
@@ -236,7 +240,7 @@ def _years(rng: np.random.Generator, kind: Ints, usage: NDArray[np.str_]) -> Int
 
 
 def _outline(
-    rng: np.random.Generator, centre: Array, u: Array, v: Array, a: Array, b: Array,
+    rng: np.random.Generator, *, centre: Array, u: Array, v: Array, a: Array, b: Array,
     shape: Ints, roof: Ints,
 ) -> tuple[Array, Ints, Array, Array]:  # fmt: skip
     n = len(a)

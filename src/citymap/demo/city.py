@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def _settle(
 
 
 def _sites(
-    drawn: plan.Plan, lots: parcels.Parcels, stock: Stock, named: list[tuple[str, str]],
+    *, drawn: plan.Plan, lots: parcels.Parcels, stock: Stock, named: list[tuple[str, str]],
     addresses: list[str], quarters: list[names.District], tin: ground.Tin,
 ) -> list[opendata.Site]:  # fmt: skip
     """Public places: named buildings, then parks big enough to gather in."""
@@ -85,9 +86,9 @@ def _sites(
                     float(stock.ground_m[i]),
                     int(stock.storeys[i]),
                     float(stock.area_m2[i]),
-                )  # fmt: skip
+                )
             )
-    quad = buildings_of(drawn, lots)
+    quad = _parks(drawn, lots)
     for k, corners in quad:
         quarter = quarters[lots.cell[k]]
         x, y = corners.mean(axis=0).tolist()
@@ -107,7 +108,7 @@ def _sites(
     return out
 
 
-def buildings_of(drawn: plan.Plan, lots: parcels.Parcels) -> list[tuple[int, plan.Array]]:
+def _parks(drawn: plan.Plan, lots: parcels.Parcels) -> list[tuple[int, plan.Array]]:
     """Park lots with their corners in the zone."""
     at = np.flatnonzero(lots.kind == parcels.CODE["park"])
     corners = buildings_module.corners_of(drawn, lots, at)
@@ -123,6 +124,9 @@ def generate(out_dir: Path, *, buildings: int = 5000, seed: int = 1, progress: P
     progress.update(0, 1, "plan")
     drawn, roads, blocks, lots, stock = _settle(buildings, seed)
     folder = out_dir / FOLDER
+    for old in (folder, out_dir / "opendata", out_dir / "hazard"):
+        if old.is_dir():  # no mesh of an earlier, larger city may stay behind
+            shutil.rmtree(old)
     tin = ground.build(drawn, spacing_m=25.0 if buildings <= 30000 else 40.0)
     stock = replace(
         stock,
@@ -168,7 +172,10 @@ def generate(out_dir: Path, *, buildings: int = 5000, seed: int = 1, progress: P
     (metadata / f"udx{plan.CITY_CODE}_2024.xml").write_text(_METADATA, "utf-8", newline="\n")
     public = out_dir / "opendata"
     public.mkdir(parents=True, exist_ok=True)
-    sites = _sites(drawn, lots, stock, named, addresses, quarters, tin)
+    sites = _sites(
+        drawn=drawn, lots=lots, stock=stock, named=named, addresses=addresses, quarters=quarters,
+        tin=tin,
+    )  # fmt: skip
     opendata.write_shelters(public / "shelters.csv", sites, flooding)
     opendata.write_wifi(public / "wifi.csv", sites)
     opendata.write_aed(public / "aed.csv", sites)

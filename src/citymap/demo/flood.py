@@ -36,8 +36,8 @@ class Scenario:
 
 MAIN, NORTH, SOUTH = "みどり川水系みどり川", "みどり川水系沢渡川", "みどり川水系葦原川"
 SCENARIOS = (
-    Scenario("midori-L1", "natl/midorigawa_midorigawa", MAIN, "1", "1", "1", -1, 2.3, 0.0014),
-    Scenario("midori-L2", "natl/midorigawa_midorigawa", MAIN, "1", "1", "2", -1, 4.7, 0.0012),
+    Scenario("midori-L1", "natl/midorigawa_midorigawa", MAIN, "1", "1", "1", -1, 1.7, 0.0019),
+    Scenario("midori-L2", "natl/midorigawa_midorigawa", MAIN, "1", "1", "2", -1, 3.5, 0.0021),
     Scenario("sawatari-L1", "pref/midorigawa_sawatarigawa", NORTH, "2", "2", "1", 0, 0.7, 0.004),
     Scenario("sawatari-L2", "pref/midorigawa_sawatarigawa", NORTH, "2", "2", "2", 0, 1.8, 0.005),
     Scenario("ashihara-L2", "pref/midorigawa_ashiharagawa", SOUTH, "3", "2", "2", 1, 2.1, 0.003),
@@ -58,7 +58,7 @@ def depth_m(plan: Plan, sc: Scenario, s: Array, t: Array, ground_m: Array) -> tu
         at, side = plan.tributaries[sc.tributary]
         away = np.clip(np.abs(s - at) - 20, 0, None)
         surface = plain_m(plan, np.full_like(s, at), t) + sc.above_plain_m - sc.fall * away
-        allowed = (t * side > 92) & (np.abs(s - at) > 20) & (away < 700)
+        allowed = (t * side > 92) & (t * side < 0.8 * r) & (np.abs(s - at) > 20) & (away < 700)
     depth = np.round(surface - ground_m, 3)
     wet = allowed & (depth >= 0.01)
     for at, side in plan.tributaries:

@@ -76,7 +76,8 @@ def code(element: str, codelist: str, value: str, *, up: int = 2) -> str:
 def city_model(path: Path, xy: Array, z: tuple[float, float]) -> Iterator[TextIO]:
     """Open a CityGML file whose envelope holds `xy` (n, 2, zone); members are written inside."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lon, lat = crs.unproject(*np.asarray(xy, float).reshape(-1, 2).T, EPSG)
+    flat = np.asarray(xy, float).reshape(-1, 2)
+    lon, lat = crs.unproject(flat[:, 0], flat[:, 1], EPSG)
     spaces = " ".join(f'xmlns:{k}="{v}"' for k, v in _SPACES.items())
     with path.open("w", encoding="utf-8", newline="\n") as f:
         f.write('<?xml version="1.0" encoding="UTF-8"?>\n')

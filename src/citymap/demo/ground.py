@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from citymap.demo.plan import RIVER_HALF_M, TRIBUTARY_HALF_M, Array, Plan
 
 MARGIN_M = 260.0  # of country around the built sheet
+Indices = NDArray[np.intp]
 DATUM_M = 86.0  # 標高 of the plain at the middle of the city
 SLOPE = 1 / 420  # of the valley, downstream
 
@@ -32,6 +34,10 @@ def plain_m(plan: Plan, s: Array, t: Array) -> Array:
         - 1.5 * np.exp(-(((a - 430) / 170) ** 2)) * (0.7 + 0.3 * np.sin(s / 400 + p[7]))
     )
     z = z + np.where(t > 0, t / 330, a / 650)
+
+    z = z + 0.35 * np.sin(s / 95 + t / 140 + p[3]) * np.sin(t / 110 + p[1]) * np.clip(
+        (a - 100) / 100, 0, 1
+    )
 
     def riser(at: Array, width: float, height: float) -> Array:
         u = np.clip((t - at) / width, 0, 1)
@@ -72,7 +78,7 @@ def elevation_m(plan: Plan, s: Array, t: Array) -> Array:
 
 @dataclass(frozen=True)
 class Tin:
-    """Vertices on a grid of sheet lines; every mesh of the grid is two triangles (SW–NE diagonal)."""
+    """Vertices on a grid of sheet lines; each mesh is two triangles (SW–NE diagonal)."""
 
     plan: Plan
     s: Array
@@ -91,7 +97,7 @@ class Tin:
         i = np.clip(np.searchsorted(self.s, s, side="right") - 1, 0, len(self.s) - 2)
         j = np.clip(np.searchsorted(self.t, t, side="right") - 1, 0, len(self.t) - 2)
 
-        def plane(i1: Array, j1: Array) -> tuple[Array, Array]:
+        def plane(i1: Indices, j1: Indices) -> tuple[Array, Array]:
             ax, ay, az = self.x[i, j], self.y[i, j], self.z[i, j]
             cx, cy, cz = self.x[i + 1, j + 1], self.y[i + 1, j + 1], self.z[i + 1, j + 1]
             bx, by, bz = self.x[i1, j1], self.y[i1, j1], self.z[i1, j1]

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from citymap.demo import gml
 from citymap.demo.building_files import meshes_of
 from citymap.demo.ground import Tin
-from citymap.demo.plan import Array
 from citymap.demo.streets import Segment
 from citymap.progress import Progress
 
+Indices = NDArray[np.intp]
 SECTION = {"ground": "1", "bridge": "3", "crossing": "1"}
 
 
 def write_terrain(folder: Path, tin: Tin, *, seed: int, progress: Progress) -> None:
     """Write udx/dem/{mesh6}_dem_6697_op.gml: a TINRelief for every third-level mesh."""
     xy = np.stack([tin.x, tin.y], axis=-1)
-    ni, nj = tin.x.shape
+    nj = tin.x.shape[1]
     middle = (xy[:-1, :-1] + xy[1:, 1:]) / 2
     mesh = np.array(meshes_of(middle.reshape(-1, 2)))
     for six in sorted({m[:6] for m in set(mesh.tolist())}):
@@ -32,42 +34,44 @@ def write_terrain(folder: Path, tin: Tin, *, seed: int, progress: Progress) -> N
         around = np.concatenate([xy[c] for c in corner])
         with gml.city_model(path, around, (low, high)) as f:
             for m in sorted({v for v in set(mesh.tolist()) if v.startswith(six)}):
-                _relief(f.write, xy, tin.z, np.flatnonzero(mesh == m), nj - 1, m, seed)
+                at = np.flatnonzero(mesh == m)
+                _relief(f, tin, at // (nj - 1), at % (nj - 1), mesh=m, seed=seed)
         progress.update(1, 1, "dem")
 
 
-def _relief(write, xy: Array, z: Array, cells: Array, width: int, mesh: str, seed: int) -> None:  # type: ignore[no-untyped-def]
+def _relief(f: TextIO, tin: Tin, i_all: Indices, j_all: Indices, *, mesh: str, seed: int) -> None:
+    """Write the two triangles of every grid square (i, j) of a mesh."""
     gid = gml.uid("dem", seed, mesh)
-    write(
-        f'<core:cityObjectMember>\n<dem:ReliefFeature gml:id="{gid}">\n<gml:name>{mesh}</gml:name>\n'
+    f.write(
+        "<core:cityObjectMember>\n"
+        f'<dem:ReliefFeature gml:id="{gid}">\n<gml:name>{mesh}</gml:name>\n'
         f"<core:creationDate>{gml.CREATED}</core:creationDate>\n<dem:lod>1</dem:lod>\n"
         f'<dem:reliefComponent><dem:TINRelief gml:id="{gid}_tin">\n<gml:name>{mesh}</gml:name>\n'
         "<dem:lod>1</dem:lod>\n<dem:tin><gml:TriangulatedSurface><gml:trianglePatches>\n"
     )
     head = "<gml:Triangle><gml:exterior><gml:LinearRing><gml:posList>"
     tail = "</gml:posList></gml:LinearRing></gml:exterior></gml:Triangle>\n"
-    for start in range(0, len(cells), 20000):
-        part = cells[start : start + 20000]
-        i, j = part // width, part % width
+    for start in range(0, len(i_all), 20000):
+        i, j = i_all[start : start + 20000], j_all[start : start + 20000]
         texts = []
         for di, dj in ((0, 0), (1, 0), (1, 1), (0, 1)):
-            flat = gml.lat_lon_text(xy[i + di, j + dj])
-            up = z[i + di, j + dj].tolist()
+            flat = gml.lat_lon_text(np.stack([tin.x[i + di, j + dj], tin.y[i + di, j + dj]], -1))
+            up = tin.z[i + di, j + dj].tolist()
             texts.append([f"{p} {h:.2f}" for p, h in zip(flat, up, strict=True)])
-        write(
+        f.write(
             "".join(
                 f"{head}{a} {b} {c} {a}{tail}{head}{a} {c} {d} {a}{tail}"
                 for a, b, c, d in zip(*texts, strict=True)
             )
         )
-    write(
+    f.write(
         "</gml:trianglePatches></gml:TriangulatedSurface></dem:tin>\n</dem:TINRelief>"
         "</dem:reliefComponent>\n</dem:ReliefFeature>\n</core:cityObjectMember>\n"
     )
 
 
 def write_roads(folder: Path, segments: list[Segment], *, seed: int, progress: Progress) -> None:
-    """Write udx/tran/{mesh}_tran_6697_op.gml: centreline (LOD0) and surface (LOD1) of every road."""
+    """Write udx/tran/{mesh}_tran_6697_op.gml: centreline (LOD0) and surface (LOD1)."""
     middle = np.array([s.centre[len(s.centre) // 2] for s in segments])
     mesh = np.array(meshes_of(middle))
     c = gml.code

@@ -6,31 +6,98 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from citymap.demo.plan import Array, Cell, Plan
+from citymap.demo.plan import Array, Band, Cell, Plan
 from citymap.demo.streets import to_xy
 
 _HEADS = (
-    ("若葉", "わかば"), ("桜木", "さくらぎ"), ("緑野", "みどりの"), ("旭川原", "あさひがわら"), ("栄", "さかえ"),
-    ("松風", "まつかぜ"), ("柳瀬", "やなせ"), ("瀬音", "せおと"), ("東雲", "しののめ"), ("花影", "はなかげ"),
-    ("月見", "つきみ"), ("梅香", "うめか"), ("千草", "ちぐさ"), ("夕映", "ゆうばえ"), ("朝霧", "あさぎり"),
-    ("常盤", "ときわ"), ("青嵐", "せいらん"), ("渡瀬", "わたせ"), ("古城", "こじょう"), ("鶴巻", "つるまき"),
-    ("白鷺", "しらさぎ"), ("葦原", "あしはら"), ("清水", "しみず"), ("沢渡", "さわたり"), ("蛍沢", "ほたるざわ"),
-    ("水車", "すいしゃ"), ("船場", "ふなば"), ("鍛冶", "かじ"), ("紺屋", "こんや"), ("本", "ほん"),
-    ("中", "なか"), ("北", "きた"), ("新", "しん"), ("大", "おお"), ("稲荷", "いなり"),
-    ("岩根", "いわね"), ("楓", "かえで"), ("欅", "けやき"), ("椿", "つばき"), ("杉並木", "すぎなみき"),
-)  # fmt: skip
+    ("若葉", "わかば"),
+    ("桜木", "さくらぎ"),
+    ("緑野", "みどりの"),
+    ("旭川原", "あさひがわら"),
+    ("栄", "さかえ"),
+    ("松風", "まつかぜ"),
+    ("柳瀬", "やなせ"),
+    ("瀬音", "せおと"),
+    ("東雲", "しののめ"),
+    ("花影", "はなかげ"),
+    ("月見", "つきみ"),
+    ("梅香", "うめか"),
+    ("千草", "ちぐさ"),
+    ("夕映", "ゆうばえ"),
+    ("朝霧", "あさぎり"),
+    ("常盤", "ときわ"),
+    ("青嵐", "せいらん"),
+    ("渡瀬", "わたせ"),
+    ("古城", "こじょう"),
+    ("鶴巻", "つるまき"),
+    ("白鷺", "しらさぎ"),
+    ("葦原", "あしはら"),
+    ("清水", "しみず"),
+    ("沢渡", "さわたり"),
+    ("蛍沢", "ほたるざわ"),
+    ("水車", "すいしゃ"),
+    ("船場", "ふなば"),
+    ("鍛冶", "かじ"),
+    ("紺屋", "こんや"),
+    ("本", "ほん"),
+    ("中", "なか"),
+    ("北", "きた"),
+    ("新", "しん"),
+    ("大", "おお"),
+    ("稲荷", "いなり"),
+    ("岩根", "いわね"),
+    ("楓", "かえで"),
+    ("欅", "けやき"),
+    ("椿", "つばき"),
+    ("杉並木", "すぎなみき"),
+)
 _TAILS: dict[str, tuple[tuple[str, str], ...]] = {
-    "town": (("町", "ちょう"), ("", ""), ("通り", "どおり"), ("本町", "ほんちょう"), ("元町", "もとまち"),
-             ("宮町", "みやちょう")),
-    "homes": (("", ""), ("町", "ちょう"), ("台", "だい"), ("南", "みなみ"), ("西", "にし"), ("東", "ひがし")),
-    "newtown": (("が丘", "がおか"), ("ニュータウン", "にゅーたうん"), ("台", "だい"), ("の杜", "のもり")),
-    "industry": (("工業団地", "こうぎょうだんち"), ("流通町", "りゅうつうちょう"), ("新田町", "しんでんちょう")),
-    "farm": (("新田", "しんでん"), ("原", "はら"), ("沼", "ぬま"), ("郷", "ごう"), ("下", "しも"), ("上", "かみ")),
-}  # fmt: skip
+    "town": (
+        ("町", "ちょう"),
+        ("", ""),
+        ("通り", "どおり"),
+        ("本町", "ほんちょう"),
+        ("元町", "もとまち"),
+        ("宮町", "みやちょう"),
+    ),
+    "homes": (
+        ("", ""),
+        ("町", "ちょう"),
+        ("台", "だい"),
+        ("南", "みなみ"),
+        ("西", "にし"),
+        ("東", "ひがし"),
+    ),
+    "newtown": (
+        ("が丘", "がおか"),
+        ("ニュータウン", "にゅーたうん"),
+        ("台", "だい"),
+        ("の杜", "のもり"),
+    ),
+    "industry": (
+        ("工業団地", "こうぎょうだんち"),
+        ("流通町", "りゅうつうちょう"),
+        ("新田町", "しんでんちょう"),
+    ),
+    "farm": (
+        ("新田", "しんでん"),
+        ("原", "はら"),
+        ("沼", "ぬま"),
+        ("郷", "ごう"),
+        ("下", "しも"),
+        ("上", "かみ"),
+    ),
+}
 _STYLE = {
-    "core": "town", "centre": "town", "grid": "homes", "curved": "homes", "newtown": "newtown",
-    "forest": "newtown", "industry": "industry", "farm": "farm",
-}  # fmt: skip
+    "core": "town",
+    "centre": "town",
+    "grid": "homes",
+    "curved": "homes",
+    "newtown": "newtown",
+    "forest": "newtown",
+    "industry": "industry",
+    "farm": "farm",
+}
 _CHOME = "一二三四五六七八九"
 _CHOME_KANA = ("いっ", "に", "さん", "よん", "ご", "ろく", "なな", "はっ", "きゅう")
 
@@ -87,7 +154,7 @@ def extent(plan: Plan, cell: Cell) -> Array:
     """The cell and its half of the river, railway or tributary beside it."""
     lattice = plan.lattices[0 if cell.side > 0 else 1]
 
-    def grow(bands: tuple, k: int) -> float:  # type: ignore[type-arg]
+    def grow(bands: tuple[Band, ...], k: int) -> float:
         if 0 <= k < len(bands) and bands[k].kind != "cell":
             return float(bands[k].hi - bands[k].lo) / 2
         return 0.0
@@ -102,7 +169,9 @@ def extent(plan: Plan, cell: Cell) -> Array:
     return sheet_ring(plan, s0, t0, s1, t1)
 
 
-def sheet_ring(plan: Plan, s0: float, t0: float, s1: float, t1: float, step: float = 25.0) -> Array:
+def sheet_ring(  # noqa: PLR0917  (west, south, east, north of the sheet)
+    plan: Plan, s0: float, t0: float, s1: float, t1: float, step: float = 25.0
+) -> Array:
     """Closed ring (n, 2) in the zone of a rectangle of the sheet, counter-clockwise."""
     ns, nt = max(2, int((s1 - s0) / step) + 2), max(2, int((t1 - t0) / step) + 2)
     s, t = np.linspace(s0, s1, ns), np.linspace(t0, t1, nt)

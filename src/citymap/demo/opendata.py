@@ -1,10 +1,11 @@
-"""The city's open data: shelters, Wi-Fi and AED lists, districts and addresses, as cities publish."""
+"""The city's open data: shelters, Wi-Fi, AED, districts and addresses, as cities publish."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,23 +22,89 @@ from citymap.demo.plan import CITY_CODE, CITY_NAME, EPSG
 CODE6 = crs.check_digit(CITY_CODE)
 PREFECTURE_NAME = "架空県"
 SHELTER_COLUMNS = (
-    "全国地方公共団体コード", "ID", "名称", "名称_カナ", "名称_英字", "所在地_全国地方公共団体コード", "町字ID",
-    "所在地_連結表記", "所在地_都道府県", "所在地_市区町村", "所在地_町字", "所在地_番地以下", "建物名等(方書)",
-    "緯度", "経度", "標高", "電話番号", "内線番号", "連絡先メールアドレス", "連絡先FormURL",
-    "連絡先備考（その他、SNSなど）", "郵便番号", "市区町村コード", "地方公共団体名", "災害種別_洪水",
-    "災害種別_崖崩れ、土石流及び地滑り", "災害種別_高潮", "災害種別_地震", "災害種別_津波",
-    "災害種別_大規模な火事", "災害種別_内水氾濫", "災害種別_火山現象", "指定避難所との重複", "想定収容人数",
-    "対象となる町会・自治会", "URL", "画像", "画像_ライセンス", "備考",
-)  # fmt: skip
+    "全国地方公共団体コード",
+    "ID",
+    "名称",
+    "名称_カナ",
+    "名称_英字",
+    "所在地_全国地方公共団体コード",
+    "町字ID",
+    "所在地_連結表記",
+    "所在地_都道府県",
+    "所在地_市区町村",
+    "所在地_町字",
+    "所在地_番地以下",
+    "建物名等(方書)",
+    "緯度",
+    "経度",
+    "標高",
+    "電話番号",
+    "内線番号",
+    "連絡先メールアドレス",
+    "連絡先FormURL",
+    "連絡先備考（その他、SNSなど）",
+    "郵便番号",
+    "市区町村コード",
+    "地方公共団体名",
+    "災害種別_洪水",
+    "災害種別_崖崩れ、土石流及び地滑り",
+    "災害種別_高潮",
+    "災害種別_地震",
+    "災害種別_津波",
+    "災害種別_大規模な火事",
+    "災害種別_内水氾濫",
+    "災害種別_火山現象",
+    "指定避難所との重複",
+    "想定収容人数",
+    "対象となる町会・自治会",
+    "URL",
+    "画像",
+    "画像_ライセンス",
+    "備考",
+)
 WIFI_COLUMNS = (
-    "都道府県コード又は市区町村コード", "NO", "都道府県名", "市区町村名", "名称", "名称_カナ", "名称_英語", "住所",
-    "方書", "緯度", "経度", "設置者", "電話番号", "内線番号", "SSID", "提供エリア", "URL", "備考",
-)  # fmt: skip
+    "都道府県コード又は市区町村コード",
+    "NO",
+    "都道府県名",
+    "市区町村名",
+    "名称",
+    "名称_カナ",
+    "名称_英語",
+    "住所",
+    "方書",
+    "緯度",
+    "経度",
+    "設置者",
+    "電話番号",
+    "内線番号",
+    "SSID",
+    "提供エリア",
+    "URL",
+    "備考",
+)
 AED_COLUMNS = (
-    "都道府県コード又は市区町村コード", "NO", "都道府県名", "市区町村名", "名称", "名称_カナ", "住所", "方書",
-    "緯度", "経度", "設置位置", "電話番号", "内線番号", "利用可能曜日", "開始時間", "終了時間", "利用可能日時特記事項",
-    "小児対応設備の有無", "URL", "備考",
-)  # fmt: skip
+    "都道府県コード又は市区町村コード",
+    "NO",
+    "都道府県名",
+    "市区町村名",
+    "名称",
+    "名称_カナ",
+    "住所",
+    "方書",
+    "緯度",
+    "経度",
+    "設置位置",
+    "電話番号",
+    "内線番号",
+    "利用可能曜日",
+    "開始時間",
+    "終了時間",
+    "利用可能日時特記事項",
+    "小児対応設備の有無",
+    "URL",
+    "備考",
+)
+_LANDMARKS = ("school", "gym", "hospital", "cityhall", "temple", "station")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +128,8 @@ def building_names(b: Buildings, quarters: Sequence[District]) -> list[tuple[str
     out = [("", "")] * len(b)
     schools = gyms = temples = 0
     stem: dict[int, tuple[str, str]] = {}
-    for i in np.flatnonzero(np.isin(b.kind, [parcels.CODE[k] for k in (
-        "school", "gym", "hospital", "cityhall", "temple", "station", "utility")])).tolist():  # fmt: skip
+    landmark = np.isin(b.kind, [parcels.CODE[k] for k in _LANDMARKS])
+    for i in np.flatnonzero(landmark).tolist():
         kind = parcels.KINDS[b.kind[i]]
         town = quarters[b.cell[i]]
         kana = town_kana(town)
@@ -123,7 +190,7 @@ def _worst_depth(flooding: Flooding, site: Site) -> float:
         float(flooding.at(g, np.array([site.x]), np.array([site.y]))[0])
         for g in flooding.depth_m.values()
     ]
-    return max((d for d in depths if d == d), default=0.0)
+    return max((d for d in depths if not math.isnan(d)), default=0.0)
 
 
 def write_shelters(path: Path, sites: Sequence[Site], flooding: Flooding) -> int:
@@ -137,20 +204,35 @@ def write_shelters(path: Path, sites: Sequence[Site], flooding: Flooding) -> int
         lat, lon = _where(s)
         house = s.kind != "park"
         capacity = round(s.area_m2 * max(s.storeys, 1) * (0.45 if house else 0.5) / 3.5 / 10) * 10
-        rows.append({
-            "全国地方公共団体コード": CODE6, "ID": f"{len(rows) + 1:04d}", "名称": s.name,
-            "名称_カナ": _katakana(s.kana), "所在地_全国地方公共団体コード": CODE6,
-            "町字ID": s.district.district_id,
-            "所在地_連結表記": f"{PREFECTURE_NAME}{CITY_NAME}{s.address}", "所在地_都道府県": PREFECTURE_NAME,
-            "所在地_市区町村": CITY_NAME, "所在地_町字": s.district.name,
-            "所在地_番地以下": s.address.removeprefix(s.district.name), "緯度": lat, "経度": lon,
-            "標高": f"{s.ground_m:.1f}", "市区町村コード": CODE6, "地方公共団体名": CITY_NAME,
-            "災害種別_洪水": "1" if dry else "", "災害種別_崖崩れ、土石流及び地滑り": "1" if house else "",
-            "災害種別_地震": "1", "災害種別_大規模な火事": "" if house and s.kind != "gym" else "1",
-            "災害種別_内水氾濫": "1" if dry else "", "指定避難所との重複": "1" if house else "",
-            "想定収容人数": f"{capacity}人", "対象となる町会・自治会": f"{s.district.town}自治会",
-            "備考": "架空のデータです",
-        })  # fmt: skip
+        rows.append(
+            {
+                "全国地方公共団体コード": CODE6,
+                "ID": f"{len(rows) + 1:04d}",
+                "名称": s.name,
+                "名称_カナ": _katakana(s.kana),
+                "所在地_全国地方公共団体コード": CODE6,
+                "町字ID": s.district.district_id,
+                "所在地_連結表記": f"{PREFECTURE_NAME}{CITY_NAME}{s.address}",
+                "所在地_都道府県": PREFECTURE_NAME,
+                "所在地_市区町村": CITY_NAME,
+                "所在地_町字": s.district.name,
+                "所在地_番地以下": s.address.removeprefix(s.district.name),
+                "緯度": lat,
+                "経度": lon,
+                "標高": f"{s.ground_m:.1f}",
+                "市区町村コード": CODE6,
+                "地方公共団体名": CITY_NAME,
+                "災害種別_洪水": "1" if dry else "",
+                "災害種別_崖崩れ、土石流及び地滑り": "1" if house else "",
+                "災害種別_地震": "1",
+                "災害種別_大規模な火事": "" if house and s.kind != "gym" else "1",
+                "災害種別_内水氾濫": "1" if dry else "",
+                "指定避難所との重複": "1" if house else "",
+                "想定収容人数": f"{capacity}人",
+                "対象となる町会・自治会": f"{s.district.town}自治会",
+                "備考": "架空のデータです",
+            }
+        )
     _csv(path, SHELTER_COLUMNS, rows, "utf-8-sig")
     return len(rows)
 
@@ -162,13 +244,23 @@ def write_wifi(path: Path, sites: Sequence[Site]) -> int:
         if s.kind in ("school", "temple") or (s.kind == "park" and len(rows) % 2):
             continue
         lat, lon = _where(s)
-        rows.append({
-            "都道府県コード又は市区町村コード": CODE6, "NO": f"{len(rows) + 1:05d}",
-            "都道府県名": PREFECTURE_NAME, "市区町村名": CITY_NAME, "名称": s.name,
-            "名称_カナ": _katakana(s.kana), "住所": f"{PREFECTURE_NAME}{CITY_NAME}{s.address}",
-            "緯度": lat, "経度": lon, "設置者": CITY_NAME, "SSID": "Midorikawa_Free_Wi-Fi",
-            "提供エリア": "園内" if s.kind == "park" else "館内", "備考": "架空のデータです",
-        })  # fmt: skip
+        rows.append(
+            {
+                "都道府県コード又は市区町村コード": CODE6,
+                "NO": f"{len(rows) + 1:05d}",
+                "都道府県名": PREFECTURE_NAME,
+                "市区町村名": CITY_NAME,
+                "名称": s.name,
+                "名称_カナ": _katakana(s.kana),
+                "住所": f"{PREFECTURE_NAME}{CITY_NAME}{s.address}",
+                "緯度": lat,
+                "経度": lon,
+                "設置者": CITY_NAME,
+                "SSID": "Midorikawa_Free_Wi-Fi",
+                "提供エリア": "園内" if s.kind == "park" else "館内",
+                "備考": "架空のデータです",
+            }
+        )
     _csv(path, WIFI_COLUMNS, rows, "cp932")
     return len(rows)
 
@@ -180,13 +272,25 @@ def write_aed(path: Path, sites: Sequence[Site]) -> int:
         if s.kind not in ("school", "gym", "station", "cityhall", "hospital"):
             continue
         lat, lon = _where(s)
-        rows.append({
-            "都道府県コード又は市区町村コード": CODE6, "NO": f"{len(rows) + 1:05d}",
-            "都道府県名": PREFECTURE_NAME, "市区町村名": CITY_NAME, "名称": s.name,
-            "名称_カナ": _katakana(s.kana), "住所": f"{PREFECTURE_NAME}{CITY_NAME}{s.address}",
-            "緯度": lat, "経度": lon, "設置位置": "1階入口", "利用可能曜日": "月火水木金",
-            "開始時間": "08:30", "終了時間": "17:15", "小児対応設備の有無": "有", "備考": "架空のデータです",
-        })  # fmt: skip
+        rows.append(
+            {
+                "都道府県コード又は市区町村コード": CODE6,
+                "NO": f"{len(rows) + 1:05d}",
+                "都道府県名": PREFECTURE_NAME,
+                "市区町村名": CITY_NAME,
+                "名称": s.name,
+                "名称_カナ": _katakana(s.kana),
+                "住所": f"{PREFECTURE_NAME}{CITY_NAME}{s.address}",
+                "緯度": lat,
+                "経度": lon,
+                "設置位置": "1階入口",
+                "利用可能曜日": "月火水木金",
+                "開始時間": "08:30",
+                "終了時間": "17:15",
+                "小児対応設備の有無": "有",
+                "備考": "架空のデータです",
+            }
+        )
     _csv(path, AED_COLUMNS, rows, "utf-8-sig")
     return len(rows)
 
@@ -197,11 +301,17 @@ def write_districts(path: Path, quarters: Sequence[District]) -> None:
     for q in quarters:
         lon, lat = crs.unproject(q.ring[:, 0], q.ring[:, 1], EPSG)
         ring = [[round(a, 7), round(b, 7)] for a, b in zip(lon.tolist(), lat.tolist(), strict=True)]
-        features.append({
-            "type": "Feature",
-            "properties": {"district_id": q.district_id, "name": q.name, "name_kana": q.name_kana},
-            "geometry": {"type": "Polygon", "coordinates": [ring]},
-        })  # fmt: skip
+        features.append(
+            {
+                "type": "Feature",
+                "properties": {
+                    "district_id": q.district_id,
+                    "name": q.name,
+                    "name_kana": q.name_kana,
+                },
+                "geometry": {"type": "Polygon", "coordinates": [ring]},
+            }
+        )
     lines = ",\n".join(json.dumps(f, ensure_ascii=False, separators=(",", ":")) for f in features)
     path.write_text(
         '{"type":"FeatureCollection","features":[\n' + lines + "\n]}\n",

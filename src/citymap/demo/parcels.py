@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,9 +97,9 @@ def _fields(s0: float, t0: float, s1: float, t1: float, rng: np.random.Generator
     """Strips of paddy across the longer side of a block."""
     if s1 - s0 >= t1 - t0:
         cuts = [s0 + c for c in _cuts(s1 - s0, 26, 44, rng)]
-        return [(a, t0, z, t1, 0, "field") for a, z in zip(cuts, cuts[1:], strict=False)]
+        return [(a, t0, z, t1, 0, "field") for a, z in itertools.pairwise(cuts)]
     cuts = [t0 + c for c in _cuts(t1 - t0, 26, 44, rng)]
-    return [(s0, a, s1, z, 0, "field") for a, z in zip(cuts, cuts[1:], strict=False)]
+    return [(s0, a, s1, z, 0, "field") for a, z in itertools.pairwise(cuts)]
 
 
 def _lots(b: Block, rng: np.random.Generator) -> list[Rect]:
@@ -137,7 +138,7 @@ def _lots(b: Block, rng: np.random.Generator) -> list[Rect]:
     for row in range(rows):
         lo_d, hi_d = row * depth / rows, (row + 1) * depth / rows
         marks = _cuts(length, lo, hi, rng)
-        for a, z in zip(marks, marks[1:], strict=False):
+        for a, z in itertools.pairwise(marks):
             kind = _pick(rng, mix)
             # the front is the street: lots of the first row look out at the near side
             if along_s:

@@ -7,6 +7,7 @@ and the roads beside it follow; rivers, levees, railway and main roads are strai
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -116,7 +117,7 @@ class Plan:
         wy = 18 * np.sin(s / 330 + p[5]) * (1 - decay) + 14 * np.sin(s / 520 + t / 700 + p[6]) * (
             1 - decay
         )
-        x = s - t * df * decay + wx * (1 - np.exp(-((t / 260.0) ** 2)))
+        x = s - t * df * np.exp(-((t / 520.0) ** 2) / 2) + wx * (1 - np.exp(-((t / 260.0) ** 2)))
         y = t + f * (0.25 + 0.75 * decay) + wy
         ox, oy = self.origin
         return x + ox, y + oy
@@ -173,7 +174,7 @@ def _bands(edges: list[float], special: list[tuple[float, float, BandKind]]) -> 
     ]
     marks = sorted({*keep, *(c - h for c, h, _ in cuts), *(c + h for c, h, _ in cuts)})
     bands: list[Band] = []
-    for a, b in zip(marks, marks[1:], strict=False):
+    for a, b in itertools.pairwise(marks):
         kind: BandKind = "cell"
         for c, h, k in cuts:
             if abs((a + b) / 2 - c) < h:
@@ -182,7 +183,7 @@ def _bands(edges: list[float], special: list[tuple[float, float, BandKind]]) -> 
     return tuple(bands)
 
 
-def _use(s: float, t: float, radius: float, rail_t: float, station_s: float, draw: float) -> Use:
+def _use(*, s: float, t: float, radius: float, rail_t: float, station_s: float, draw: float) -> Use:
     d = float(np.hypot((s - station_s) / 1.15, t - rail_t))
     far = float(np.hypot(s / 1.15, (t - 0.1 * radius) / 1.0)) / radius
     if t > 0.86 * radius:
@@ -274,8 +275,9 @@ def draw(*, radius_m: float, seed: int) -> Plan:
                     continue
                 t0, t1 = sorted((lattice.side * row.lo, lattice.side * row.hi))
                 use = _use(
-                    (col.lo + col.hi) / 2, (t0 + t1) / 2, r, rail_t, station_s, float(rng.random())
-                )
+                    s=(col.lo + col.hi) / 2, t=(t0 + t1) / 2, radius=r, rail_t=rail_t,
+                    station_s=station_s, draw=float(rng.random()),
+                )  # fmt: skip
                 angle = 0.0
                 if use in ("curved", "newtown"):
                     angle = float(rng.choice([-1, 1]) * rng.uniform(0.2, 0.5))

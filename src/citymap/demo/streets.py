@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -216,7 +217,7 @@ def segments(plan: Plan, streets: list[Street]) -> list[Segment]:
     out: list[Segment] = []
     for road in streets:
         marks = sorted({road.a, road.b, *(j for j in road.joints if road.a + 1 < j < road.b - 1)})
-        for a, b in zip(marks, marks[1:], strict=False):
+        for a, b in itertools.pairwise(marks):
             n = max(2, int((b - a) / 16) + 2)
             run = np.linspace(a, b, n)
             half = road.width_m / 2
@@ -239,6 +240,6 @@ def segments(plan: Plan, streets: list[Street]) -> list[Segment]:
                     road.name,
                     node(centre[0]),
                     node(centre[-1]),
-                )  # fmt: skip
+                )
             )
     return out
