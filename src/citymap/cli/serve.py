@@ -46,7 +46,8 @@ class Served:
     deaths: list[float] = field(default_factory=list)
 
     def start(self) -> None:
-        """Start it; its standard input stays open as long as we live."""
+        """Start it (again); its standard input stays open as long as we live."""
+        self.ask_to_stop()  # closes what is left of a dead one
         self.process = subprocess.Popen(
             [sys.executable, "-m", "citymap.cli.served", *self.arguments],
             stdin=subprocess.PIPE,
@@ -256,7 +257,7 @@ def register(app: typer.Typer) -> None:
     """Add `citymap serve`."""
 
     @app.command("serve")
-    def serve_command(  # noqa: PLR0917  (typer reads options from the parameters)
+    def serve_command(
         city: Annotated[Path | None, typer.Option(help="City folder")] = None,
         host: Annotated[str | None, typer.Option(help="Address to listen on")] = None,
         port: Annotated[int | None, typer.Option(help="Port of the public process")] = None,
