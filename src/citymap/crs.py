@@ -104,16 +104,23 @@ def transformer(source: int, target: int) -> Transformer:
     )
 
 
+def _moved(source: int, target: int, *coordinates: ArrayLike) -> list[NDArray[np.float64]]:
+    """Transformed coordinates; pyproj warns at arrays of one element, so these go as lists."""
+    arrays = [np.asarray(c, float) for c in coordinates]
+    given = [a.tolist() if a.ndim and a.size == 1 else a for a in arrays]
+    return [np.asarray(c, float) for c in transformer(source, target).transform(*given)]
+
+
 def project(lon: ArrayLike, lat: ArrayLike, epsg: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """East (x) and north (y) in metres of JGD2011 lon, lat in the plane-rectangular zone `epsg`."""
-    x, y = transformer(GEOGRAPHIC, epsg).transform(np.asarray(lon, float), np.asarray(lat, float))
-    return np.asarray(x), np.asarray(y)
+    x, y = _moved(GEOGRAPHIC, epsg, lon, lat)
+    return x, y
 
 
 def unproject(x: ArrayLike, y: ArrayLike, epsg: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """JGD2011 lon, lat in degrees of east, north metres in the zone `epsg`."""
-    lon, lat = transformer(epsg, GEOGRAPHIC).transform(np.asarray(x, float), np.asarray(y, float))
-    return np.asarray(lon), np.asarray(lat)
+    lon, lat = _moved(epsg, GEOGRAPHIC, x, y)
+    return lon, lat
 
 
 @cache
@@ -150,5 +157,4 @@ def to_ecef(lon: ArrayLike, lat: ArrayLike, elevation_tp_m: ArrayLike) -> NDArra
     """
     lon_a, lat_a = np.asarray(lon, float).ravel(), np.asarray(lat, float).ravel()
     height = np.asarray(elevation_tp_m, float).ravel() + geoid_height_m(lon_a, lat_a)
-    xyz = transformer(ELLIPSOIDAL, GEOCENTRIC).transform(lon_a, lat_a, height)
-    return np.stack(xyz, axis=-1)
+    return np.stack(_moved(ELLIPSOIDAL, GEOCENTRIC, lon_a, lat_a, height), axis=-1)
