@@ -23,6 +23,12 @@ class Quiet:
     def __init__(self) -> None:
         self._cancelled = threading.Event()
 
+    def __getstate__(self) -> dict[str, object]:
+        return {}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self._cancelled = threading.Event()
+
     def cancel(self) -> None:
         """Ask the work to stop at its next step."""
         self._cancelled.set()

@@ -3,7 +3,6 @@
 Nothing here knows Python objects; `strict.py` holds the readable reference that tests compare with.
 """
 
-# ruff: noqa: PLR0912, PLR0915
 from __future__ import annotations
 
 import numpy as np

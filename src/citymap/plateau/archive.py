@@ -22,7 +22,7 @@ MAX_RATIO = 200  # of the whole archive; a PLATEAU city packs about 20 to 1
 RATIO_FREE_BYTES = 256 << 20  # below this a high ratio harms nobody
 
 THEMES = frozenset(
-    "bldg ubld dem tran rwy trk squr wwy brid tun frn veg wtr luse urf lsld fld tnm htd ifld rfld area app unf gen cons".split()
+    ["bldg", "ubld", "dem", "tran", "rwy", "trk", "squr", "wwy", "brid", "tun", "frn", "veg", "wtr", "luse", "urf", "lsld", "fld", "tnm", "htd", "ifld", "rfld", "area", "app", "unf", "gen", "cons"]
 )
 _UDX = re.compile(r"(?:^|/)udx/([a-z]+)/", re.I)
 _NAMED = re.compile(r"^(\d{4,11})_([a-z]+)_(\d{3,4})?", re.I)

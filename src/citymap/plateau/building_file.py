@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from citymap.model.columns import BUILDING_ATTRIBUTES, BUILDING_SURFACES, BUILDINGS, Table
+from citymap.model.columns import Table
 from citymap.plateau import scanner, strict
 from citymap.plateau.buildings import BuildingTables, Decode, assemble
 from citymap.plateau.codelist import Codelists
 from citymap.plateau.header import read_header
+from citymap.plateau.parts import TABLES, FileReport, part_schema, sha256_of
 from citymap.plateau.raw import RawTables, Skipped
-
-READER_VERSION = "1"
-TABLES = {"buildings": BUILDINGS, "surfaces": BUILDING_SURFACES, "attributes": BUILDING_ATTRIBUTES}
-
-
-@dataclass(slots=True)
-class FileReport:
-    """What came out of one file."""
-
-    source_file: str
-    sha256: str
-    reader: str = "scanner"
-    citygml: str = ""
-    iur: str = ""
-    epsg: int | None = None
-    warnings: list[str] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-    skipped: list[Skipped] = field(default_factory=list)
-    images: int = 0
-    images_missing: int = 0
-    unknown_codes: int = 0
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _conform(table: pa.Table, declared: Table) -> pa.Table:
@@ -56,16 +26,6 @@ def _conform(table: pa.Table, declared: Table) -> pa.Table:
             column = column.cast(c.type)
         columns.append(column)
     return pa.table(columns, names=[c.name for c in declared.columns])
-
-
-def part_schema(declared: Table) -> pa.Schema:
-    """The schema parts are written in: strings that repeat are dictionaries."""
-    dictionary = pa.dictionary(pa.int32(), pa.string())
-    repeated = {
-        "surfaces": {"gml_id", "kind"},
-        "attributes": {"gml_id", "group", "name", "value", "code"},
-    }.get(next(k for k, t in TABLES.items() if t is declared), set())
-    return pa.schema([pa.field(c.name, dictionary if c.name in repeated else c.type) for c in declared.columns])
 
 
 class _Parts:
@@ -85,7 +45,11 @@ class _Parts:
 
     def write(self, tables: BuildingTables) -> None:
         rename = self._collisions(tables.buildings.column("gml_id"))
-        parts = {"buildings": tables.buildings, "surfaces": tables.surfaces, "attributes": tables.attributes}
+        parts = {
+            "buildings": tables.buildings,
+            "surfaces": tables.surfaces,
+            "attributes": tables.attributes,
+        }
         for name, part in parts.items():
             table = _conform(part, TABLES[name])
             if rename is not None:
@@ -166,40 +130,18 @@ def _run(
     report.skipped, report.images, report.unknown_codes = [], 0, 0
     images: set[str] = set()
     try:
-        for raw in chunks:
+        for k, raw in enumerate(chunks):
+            if k % 8 == 7:
+                pa.default_memory_pool().release_unused()
             tables = assemble(raw, decode=decode, source_file=source_file, edition=edition)
             parts.write(tables)
             report.skipped += tables.skipped
             images.update(i for i in tables.images if i)
     finally:
         parts.close()
-    report.skipped += [Skipped(source_file, 0, i, "gml_id_collision", "kept, with a suffix") for i in parts.collisions]
+    report.skipped += [
+        Skipped(source_file, 0, i, "gml_id_collision", "kept, with a suffix")
+        for i in parts.collisions
+    ]
     report.counts = dict(parts.rows)
     report.images = len(images)
-
-
-def write_report(report: FileReport, folder: Path) -> None:
-    """Keep the report beside the parts, so that an interrupted import can go on."""
-    (folder / "report.json").write_text(json.dumps(asdict(report), ensure_ascii=False), encoding="utf-8")
-
-
-def read_report(folder: Path) -> FileReport | None:
-    """The report of a finished part, None where there is none."""
-    try:
-        data = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    data["skipped"] = [Skipped(**s) for s in data["skipped"]]
-    return FileReport(**data)
-
-
-def most_common_city(part: Path) -> str | None:
-    """The city code that most buildings of a part carry in uro:city."""
-    names = pq.read_table(part / "attributes.parquet", columns=["name", "value", "code"])
-    mine = names.filter(pc.equal(pc.cast(names.column("name"), pa.string()), "uro:city"))
-    if mine.num_rows == 0:
-        return None
-    value = pc.coalesce(pc.cast(mine.column("code"), pa.string()), pc.cast(mine.column("value"), pa.string()))
-    counts = pc.value_counts(value).to_pylist()
-    best = max(counts, key=lambda c: c["counts"])["values"]
-    return str(best) if best and str(best).isdigit() else None

@@ -92,7 +92,9 @@ def slices(buffer: NDArray[np.uint8], starts: Ints, ends: Ints) -> pa.Array:
     )
     array.validate(full=True)
     if entity:
-        array = pa.array([None if s is None else html.unescape(s) for s in array.to_pylist()], pa.string())
+        array = pa.array(
+            [None if s is None else html.unescape(s) for s in array.to_pylist()], pa.string()
+        )
     return array
 
 
@@ -138,7 +140,12 @@ def decode_column(codes: pa.Array, spaces: pa.Array, decode: Decode) -> pa.Array
 
 
 def assemble(
-    raw: RawTables, *, decode: Decode, source_file: str, edition: str | None, bounds: tuple[float, float, float, float] = crs.JAPAN_LON_LAT
+    raw: RawTables,
+    *,
+    decode: Decode,
+    source_file: str,
+    edition: str | None,
+    bounds: tuple[float, float, float, float] = crs.JAPAN_LON_LAT,
 ) -> BuildingTables:
     """Build the tables of one chunk.
 
@@ -181,7 +188,9 @@ def assemble(
 
     footprint, area = _footprints(keep, p_bldg, chosen, geometry_polygons)
     kept_ids = ids.take(pa.array(keep))
-    surfaces, highest = _surfaces(kept_ids, renumber, keep.size, p_bldg, p_lod, kind, out, geometry_polygons)
+    surfaces, highest = _surfaces(
+        kept_ids, renumber, keep.size, p_bldg, p_lod, kind, out, geometry_polygons
+    )
     columns, attributes = _attributes(raw, leaves, n, decode)
     ids = kept_ids
     column = {name: value.take(pa.array(keep)) for name, value in columns.items()}
@@ -207,7 +216,9 @@ def assemble(
     gml = pa.DictionaryArray.from_arrays(pa.array(a_bldg.astype(np.int32)), ids)
     attributes_table = attributes_table.add_column(0, "gml_id", gml)
     images = raw.leaves[raw.leaves[:, k.L_BLDG] < 0]
-    return BuildingTables(table, surfaces, attributes_table, skipped, leaves.strings(images).to_pylist())
+    return BuildingTables(
+        table, surfaces, attributes_table, skipped, leaves.strings(images).to_pylist()
+    )
 
 
 def _resolve_kinds(raw: RawTables, bad: Ints) -> tuple[Ints, Ints]:
@@ -252,15 +263,25 @@ def _report(
         mine = raw.polygons[:, k.P_BLDG] == b
         reasons = {_BAD_REASONS[int(x)] for x in bad[mine] if x}
         line = raw.line_of_building(b)
-        skipped.append(Skipped(source_file, line, ids[b].as_py() or "", "+".join(sorted(reasons)) or "no_geometry"))
+        skipped.append(
+            Skipped(
+                source_file, line, ids[b].as_py() or "", "+".join(sorted(reasons)) or "no_geometry"
+            )
+        )
     for i in np.flatnonzero(bad):
         b = int(raw.polygons[i, k.P_BLDG])
         if has_polygon[b]:
             line = raw.line_of_polygon(int(i))
-            skipped.append(Skipped(source_file, line, ids[b].as_py() or "", _BAD_REASONS[int(bad[i])], "polygon"))
+            skipped.append(
+                Skipped(
+                    source_file, line, ids[b].as_py() or "", _BAD_REASONS[int(bad[i])], "polygon"
+                )
+            )
     for b in unresolved:
         line = raw.line_of_building(b)
-        skipped.append(Skipped(source_file, line, ids[int(b)].as_py() or "", "href_dangling", "xlink:href"))
+        skipped.append(
+            Skipped(source_file, line, ids[int(b)].as_py() or "", "href_dangling", "xlink:href")
+        )
 
 
 def _wkb(
@@ -269,7 +290,11 @@ def _wkb(
 ) -> pa.Array:  # fmt: skip
     p_ring, p_ring_end, ring_end, coords = polygons
     rings = p_ring_end[order] - p_ring[order]
-    first = np.where(p_ring[order] > 0, ring_end[p_ring[order] - 1], 0) if len(order) else np.empty(0, np.int64)
+    first = (
+        np.where(p_ring[order] > 0, ring_end[p_ring[order] - 1], 0)
+        if len(order)
+        else np.empty(0, np.int64)
+    )
     points = ring_end[p_ring_end[order] - 1] - first if len(order) else first
     size = int((9 * np.ones(len(group_start))).sum() + (9 + 4 * rings + 8 * dims * points).sum())
     out = np.empty(size, np.uint8)
@@ -311,7 +336,9 @@ def _surfaces(
         original = renumber[p_bldg[order[starts]]]
     highest = np.zeros(n, np.int64)
     np.maximum.at(highest, group // 128, lod)
-    kinds = pa.DictionaryArray.from_arrays(pa.array((group % 16).astype(np.int32)), pa.array(v.KINDS))
+    kinds = pa.DictionaryArray.from_arrays(
+        pa.array((group % 16).astype(np.int32)), pa.array(v.KINDS)
+    )
     table = pa.table({
         "gml_id": pa.DictionaryArray.from_arrays(pa.array(original.astype(np.int32)), ids),
         "lod": pa.array(lod, pa.int8()),
@@ -437,7 +464,9 @@ def _con_height(
     return np.where(np.isnan(height), values, height), is_value
 
 
-def _generic_text(rows: Ints, names: tuple[str, ...], leaves: _Leaves, n: int, wanted: str) -> pa.Array:
+def _generic_text(
+    rows: Ints, names: tuple[str, ...], leaves: _Leaves, n: int, wanted: str
+) -> pa.Array:
     """Value of the generic attribute called `wanted` (i-UR 1.x kept the building ID there)."""
     value_id = [i for i, name in enumerate(names) if name == "gen:value"]
     picked = rows[np.isin(rows[:, k.L_NAME], value_id) & (rows[:, k.L_A1] > rows[:, k.L_A0])]
@@ -455,7 +484,9 @@ def _addresses(rows: Ints, leaves: _Leaves, n: int) -> pa.Array:
         return pa.nulls(n, pa.string())
     texts = leaves.strings(rows).to_pylist()
     parts: dict[int, list[str]] = {}
-    for b, name, s in zip(rows[:, k.L_BLDG].tolist(), rows[:, k.L_NAME].tolist(), texts, strict=True):
+    for b, name, s in zip(
+        rows[:, k.L_BLDG].tolist(), rows[:, k.L_NAME].tolist(), texts, strict=True
+    ):
         if leaves.raw.names[name] == "xAL:CountryName":
             continue
         cell = parts.setdefault(b, [])
@@ -532,7 +563,9 @@ def _risks(
     return pa.ListArray.from_arrays(pa.array(offsets), struct.take(pa.array(order)))
 
 
-def _generic_risks(rows: Ints, leaves: _Leaves, names: tuple[str, ...]) -> list[tuple[int, dict[str, object]]]:
+def _generic_risks(
+    rows: Ints, leaves: _Leaves, names: tuple[str, ...]
+) -> list[tuple[int, dict[str, object]]]:
     """Flood risks of i-UR 1.x: generic attribute sets that hold 浸水ランク or 浸水深."""
     sets = [i for i, name in enumerate(names) if name == "gen:genericAttributeSet"]
     picked = rows[np.isin(rows[:, k.L_GRAND], sets)] if sets else rows[:0]
@@ -548,8 +581,10 @@ def _generic_risks(rows: Ints, leaves: _Leaves, names: tuple[str, ...]) -> list[
             continue
         item = int(row[k.L_GRANDITEM])
         if item not in found:
-            found[item] = (int(row[k.L_BLDG]), dict.fromkeys((f.name for f in RISK)))
-            hazard = next((h for word, h in _GENERIC_HAZARDS if word in (title or "")), "river_flood")
+            found[item] = (int(row[k.L_BLDG]), dict.fromkeys(f.name for f in RISK))
+            hazard = next(
+                (h for word, h in _GENERIC_HAZARDS if word in (title or "")), "river_flood"
+            )
             found[item][1].update(hazard=hazard, name=title)
         cell = found[item][1]
         if key == "scale":
@@ -571,7 +606,9 @@ def _generic_risks(rows: Ints, leaves: _Leaves, names: tuple[str, ...]) -> list[
 _GENERIC_HAZARDS = (("津波", "tsunami"), ("高潮", "high_tide"), ("内水", "inland_flood"))
 
 
-def _generic(rows: Ints, leaves: _Leaves, names: tuple[str, ...], decode: Decode) -> dict[str, object]:
+def _generic(
+    rows: Ints, leaves: _Leaves, names: tuple[str, ...], decode: Decode
+) -> dict[str, object]:
     """Every other leaf as a row of the attributes table."""
     codes = leaves.strings(rows)
     spaces = leaves.strings(rows, k.L_C0, k.L_C1)

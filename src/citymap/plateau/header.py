@@ -12,7 +12,9 @@ from citymap.errors import BadInputError
 from citymap.plateau.vocabulary import family
 
 HEADER_LIMIT = 1 << 20
-_MEMBER = re.compile(rb"<(?:([A-Za-z_][\w.-]*):)?(cityObjectMember|featureMember|appearanceMember)[\s>]")
+_MEMBER = re.compile(
+    rb"<(?:([A-Za-z_][\w.-]*):)?(cityObjectMember|featureMember|appearanceMember)[\s>]"
+)
 _CRS = re.compile(r"EPSG(?:/0/|::?|/)(\d+)|#(\d+)$")
 
 
@@ -67,7 +69,9 @@ def read_header(path: Path) -> Header:
     if head[:200].lower().startswith((b"<!doctype html", b"<html")):
         raise BadInputError("not_xml_html", place=place)
     if not head.startswith((b"<", b"\xff\xfe", b"\xfe\xff")):
-        raise BadInputError("not_xml", place=f"{place}:1", found=repr(head[:20].decode("utf-8", "replace")))
+        raise BadInputError(
+            "not_xml", place=f"{place}:1", found=repr(head[:20].decode("utf-8", "replace"))
+        )
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         at = max(data.find(b"<!DOCTYPE"), data.find(b"<!ENTITY"))
         raise BadInputError("xml_dtd", place=f"{place}:{_line(data, at)}")

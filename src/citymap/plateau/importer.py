@@ -12,26 +12,27 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from citymap import __version__, crs, meshcode
 from citymap.errors import BadInputError, CitymapError
 from citymap.plateau.archive import SourceFile, discover
-from citymap.plateau.building_file import (
+from citymap.plateau.codelist import Codelists
+from citymap.plateau.merge import merge_parts
+from citymap.plateau.parts import (
     READER_VERSION,
     FileReport,
     most_common_city,
-    read_building_file,
     read_report,
     sha256_of,
+    use_lean_memory,
     write_report,
 )
-from citymap.plateau.codelist import Codelists
-from citymap.plateau.merge import merge_parts
 from citymap.plateau.raw import Skipped
-from citymap.progress import Progress
+from citymap.progress import Progress, Quiet
 from citymap.workspace import City, Workspace, write_text
 
+T = TypeVar("T")
 SMALL_BYTES = 24 << 20  # below this in all, worker processes cost more than they save
 
 
@@ -67,13 +68,31 @@ class ImportOptions:
     workers: int = 2
 
 
-def _work(file: SourceFile, path: Path, out: Path, edition: str | None, codelists: Codelists) -> FileReport:
+def _lean_worker() -> None:
+    """Set up a worker process."""
+    use_lean_memory()
+
+
+def _in_worker(function: Callable[..., T], *arguments: object) -> T:
+    """Run a function in a process of its own, so that its memory ends with it."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_lean_worker) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def _work(
+    file: SourceFile, path: Path, out: Path, edition: str | None, codelists: Codelists
+) -> FileReport:
     """One building file into its part; a finished part of the same bytes is taken as it is."""
+    from citymap.plateau.building_file import read_building_file  # noqa: PLC0415  (numba: 80 MB)
+
+    use_lean_memory()
     done = read_report(out)
     if done is not None and done.sha256 == sha256_of(path):
         return done
     shutil.rmtree(out, ignore_errors=True)
-    report = read_building_file(path, out, source_file=file.name, edition=edition, codelists=codelists)
+    report = read_building_file(
+        path, out, source_file=file.name, edition=edition, codelists=codelists
+    )
     write_report(report, out)
     return report
 
@@ -91,6 +110,7 @@ def import_sources(
         BadInputError: nothing of the sources could be imported.
     """
     begun = time.monotonic()
+    use_lean_memory()
     for source in sources:
         if not source.exists():
             raise BadInputError("not_found", path=source)
@@ -115,7 +135,9 @@ def import_sources(
     from citymap.plateau.other_themes import import_others  # noqa: PLC0415
 
     others = [f for f in files if f.theme not in ("bldg", "ubld")]
-    import_others(workspace, others, codelists=codelists, options=options, record=record, progress=progress)
+    import_others(
+        workspace, others, codelists=codelists, options=options, record=record, progress=progress
+    )
     if not record.counts:
         _write_record(workspace, record, begun)
         first = record.failed[0] if record.failed else None
@@ -133,7 +155,9 @@ def _roots(files: Iterable[SourceFile], sources: Sequence[Path]) -> list[Path]:
     roots = {f.root for f in files if f.root is not None}
     for source in sources:
         if source.is_dir():
-            roots |= {p.parent for p in source.rglob("codelists") if p.is_dir() and not p.is_symlink()}
+            roots |= {
+                p.parent for p in source.rglob("codelists") if p.is_dir() and not p.is_symlink()
+            }
     return sorted(roots)
 
 
@@ -159,7 +183,9 @@ def _read_buildings(
         except CitymapError as e:
             record.failed.append({**e.as_dict(), "place": e.place or file.name})
         except (OSError, ValueError) as e:
-            record.failed.append({"error": "unreadable", "place": file.name, "message": str(e), "remedy": None})
+            record.failed.append(
+                {"error": "unreadable", "place": file.name, "message": str(e), "remedy": None}
+            )
         else:
             finished[i] = out[i]
             entry = asdict(report)
@@ -172,12 +198,13 @@ def _read_buildings(
     out = [parts / f"{READER_VERSION}-{i:04d}-{_safe(f.name)}" for i, f in enumerate(files)]
     editions = [options.edition or f.edition for f in files]
     progress.update(0, total, "bldg")
-    if options.workers > 1 and total > SMALL_BYTES and len(files) > 1:
+    if total > SMALL_BYTES:
         context = get_context("spawn")
-        with ProcessPoolExecutor(options.workers, mp_context=context) as pool:
+        with ProcessPoolExecutor(min(options.workers, len(files)), mp_context=context, initializer=_lean_worker) as pool:
             order = sorted(range(len(files)), key=lambda i: -files[i].size)
             waiting = {
-                pool.submit(_work, files[i], files[i].path, out[i], editions[i], codelists): i for i in order
+                pool.submit(_work, files[i], files[i].path, out[i], editions[i], codelists): i
+                for i in order
             }
             try:
                 while waiting:
@@ -199,13 +226,23 @@ def _safe(name: str) -> str:
 
 
 def _merge(
-    workspace: Workspace, parts: list[tuple[SourceFile, Path]], record: ImportRecord, progress: Progress
+    workspace: Workspace,
+    parts: list[tuple[SourceFile, Path]],
+    record: ImportRecord,
+    progress: Progress,
 ) -> None:
     replaced = {f.name for f, _ in parts}
-    count, collisions, bbox = merge_parts(workspace, [p for _, p in parts], replaced, progress)
+    arguments = (workspace, [p for _, p in parts], replaced, Quiet())
+    progress.update(0, 1, "merge")
+    large = sum(f.size for f, _ in parts) > SMALL_BYTES
+    count, collisions, bbox = (
+        _in_worker(merge_parts, *arguments) if large else merge_parts(*arguments)
+    )
     for old, new in collisions:
         record.skipped.append(Skipped("", 0, old, "gml_id_collision", f"kept as {new}"))
-    record.counts["buildings"] = sum(int(e["counts"]["buildings"]) for e in record.files if "counts" in e)
+    record.counts["buildings"] = sum(
+        int(e["counts"]["buildings"]) for e in record.files if "counts" in e
+    )
     record.counts["buildings_in_city"] = count
     if bbox is not None:
         workspace.extend_bbox(bbox)
@@ -235,7 +272,9 @@ def _ensure_city(
     name, name_en = options.name, ""
     folder = next((f.city_name for f in files if f.city_name), None)
     if name is None and code is not None:
-        name = next((n for f, _ in parts if (n := codelists.decode(_AUTHORITIES, code[:5], f.path))), None)
+        name = next(
+            (n for f, _ in parts if (n := codelists.decode(_AUTHORITIES, code[:5], f.path))), None
+        )
     workspace.root.mkdir(parents=True, exist_ok=True)
     name_en = folder or ""
     workspace.write_city(

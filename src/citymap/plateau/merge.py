@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from citymap.model.columns import GEO_TABLES
-from citymap.plateau.building_file import TABLES, part_schema
+from citymap.plateau.parts import TABLES, part_schema
 from citymap.progress import Progress
 from citymap.workspace import Workspace, replacing
 
-ROWS = 16384
+ROWS = 8192
 
 
 def table_paths(workspace: Workspace) -> dict[str, Path]:
@@ -30,8 +30,11 @@ def table_paths(workspace: Workspace) -> dict[str, Path]:
 
 def _batches(path: Path, name: str) -> Iterator[pa.Table]:
     schema = part_schema(TABLES[name])
-    with pq.ParquetFile(path) as handle:
-        for batch in handle.iter_batches(batch_size=ROWS):
+    pool = pa.default_memory_pool()
+    with pq.ParquetFile(path, buffer_size=1 << 20) as handle:
+        for k, batch in enumerate(handle.iter_batches(batch_size=ROWS, use_threads=False)):
+            if k % 8 == 7:
+                pool.release_unused()
             table = pa.Table.from_batches([batch]).replace_schema_metadata(None)
             yield table.cast(schema) if table.schema != schema else table
 
@@ -53,13 +56,18 @@ def _keep_ids(table: pa.Table, dropped: pa.Array | None) -> pa.Table:
     return table.filter(pc.invert(pc.is_in(ids, dropped)))
 
 
-def _collisions(parts: Sequence[Path], workspace: Workspace, dropped: pa.Array | None) -> list[dict[str, str]]:
+def _collisions(
+    parts: Sequence[Path], workspace: Workspace, dropped: pa.Array | None
+) -> list[dict[str, str]]:
     """For each part the gml_ids that another file has already taken, with their new names."""
     seen = pa.array([], pa.string())
     if workspace.buildings.exists():
         old = _keep_ids(pq.read_table(workspace.buildings, columns=["gml_id"]), dropped)
         seen = old.column("gml_id").combine_chunks()
-    columns = [pq.read_table(p / "buildings.parquet", columns=["gml_id"]).column(0).combine_chunks() for p in parts]
+    columns = [
+        pq.read_table(p / "buildings.parquet", columns=["gml_id"]).column(0).combine_chunks()
+        for p in parts
+    ]
     everything = pa.concat_arrays([seen, *columns])
     renames: list[dict[str, str]] = [{} for _ in parts]
     if len(pc.unique(everything)) == len(everything):
@@ -106,7 +114,9 @@ def merge_parts(
         temporary = {name: stack.enter_context(replacing(path)) for name, path in paths.items()}
         for step, (name, declared) in enumerate(TABLES.items()):
             schema = part_schema(declared)
-            with pq.ParquetWriter(temporary[name], schema, compression="zstd", compression_level=3) as writer:
+            with pq.ParquetWriter(
+                temporary[name], schema, compression="zstd", compression_level=3
+            ) as writer:
                 sources: list[tuple[Path, dict[str, str]]] = [
                     (p / f"{name}.parquet", r) for p, r in zip(parts, renames, strict=True)
                 ]
@@ -127,7 +137,9 @@ def merge_parts(
                 bbox = tuple(float(x) for x in box) if np.isfinite(box).all() else None
                 if declared.geometry is not None:
                     metadata = GEO_TABLES.metadata(declared, bbox)  # type: ignore[arg-type]
-                    writer.add_key_value_metadata({k.decode(): v.decode() for k, v in metadata.items()})
+                    writer.add_key_value_metadata(
+                        {k.decode(): v.decode() for k, v in metadata.items()}
+                    )
     collisions = [(a, b) for rename in renames for a, b in rename.items()]
     return rows, collisions, bbox  # type: ignore[return-value]
 

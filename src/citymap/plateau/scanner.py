@@ -125,7 +125,9 @@ class Scanner:
     def _forget(self, keep: int) -> None:
         self._name_hash, self._name_value = _table(2 * _NAMES)
         for i in range(keep):
-            k.put(self._name_hash, self._name_value, np.uint64(self._span[i, 2].astype(np.uint64)), i)
+            k.put(
+                self._name_hash, self._name_value, np.uint64(self._span[i, 2].astype(np.uint64)), i
+            )
         self._counts[0] = keep
 
 

@@ -127,7 +127,13 @@ class _Walker:
             return
         inner = c
         if meaning >= v.LOD_BASE and c.lod < 0:
-            inner = _Context(c.part, (meaning - v.LOD_BASE) // 10, (meaning - v.LOD_BASE) % 10, c.kind, c.installation)
+            inner = _Context(
+                c.part,
+                (meaning - v.LOD_BASE) // 10,
+                (meaning - v.LOD_BASE) % 10,
+                c.kind,
+                c.installation,
+            )
         elif v.SURFACE_BASE < meaning < v.POLYGON:
             inner = _Context(c.part, c.lod, c.form, meaning - v.SURFACE_BASE, c.installation)
         elif meaning == v.PART:
@@ -152,7 +158,20 @@ class _Walker:
         space = e.get("codeSpace")
         c0, c1 = t.put(space) if space else (0, 0)
         a0, a1 = (me[2], me[3]) if me[3] else (parent[2], parent[3])
-        row = [len(t.buildings) - 1, me[0], parent[0], parent[1], t0, t1, c0, c1, a0, a1, c.part, *grand]
+        row = [
+            len(t.buildings) - 1,
+            me[0],
+            parent[0],
+            parent[1],
+            t0,
+            t1,
+            c0,
+            c1,
+            a0,
+            a1,
+            c.part,
+            *grand,
+        ]
         t.leaves.append(row)
 
     def polygon(
@@ -198,7 +217,9 @@ class _Walker:
                 self.bad = True
                 return
             for i in range(0, len(values), dim):
-                t.coords.append((values[i + 1], values[i], values[i + 2] if dim == 3 else float("nan")))
+                t.coords.append(
+                    (values[i + 1], values[i], values[i + 2] if dim == 3 else float("nan"))
+                )
             return
         self.children(e, c, me, parent)
 
@@ -294,7 +315,9 @@ def _read_member(member: etree._Element, t: _Tables, header: Header, line: int) 
             walker.building(element, line + (element.sourceline or 1) - 1)
             continue
         local = etree.QName(element).localname
-        t.skipped.append(Skipped(header.path.name, line, element.get(_GML_ID[0], ""), "not_a_building", local))
+        t.skipped.append(
+            Skipped(header.path.name, line, element.get(_GML_ID[0], ""), "not_a_building", local)
+        )
 
 
 def _transcoded(header: Header) -> Iterator[tuple[int, bytes, bool]]:
