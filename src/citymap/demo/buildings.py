@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from citymap.demo.ground import Tin
 from citymap.demo.parcels import CODE, KINDS, OPEN, Parcels
-from citymap.demo.plan import Array, Plan
+from citymap.demo.plan import Array, Plan, turned
 
 Ints = NDArray[np.int32]
 
@@ -131,13 +131,8 @@ def corners_of(plan: Plan, parcels: Parcels, pick: NDArray[np.intp]) -> Array:
     mid_s, mid_t, half_s, half_t, angle = cs[parcels.cell[pick]].T
     angle = np.where(parcels.kind[pick] == CODE["station"], 0.0, angle)
     u, v = s - mid_s[:, None], t - mid_t[:, None]
-    bump = (
-        np.clip(1 - (u / half_s[:, None]) ** 2, 0, 1) ** 1.5
-        * np.clip(1 - (v / half_t[:, None]) ** 2, 0, 1) ** 1.5
-    )
-    turn = angle[:, None] * bump
-    s = mid_s[:, None] + u * np.cos(turn) - v * np.sin(turn)
-    t = mid_t[:, None] + u * np.sin(turn) + v * np.cos(turn)
+    u, v = turned(u, v, half_s[:, None], half_t[:, None], angle[:, None])
+    s, t = mid_s[:, None] + u, mid_t[:, None] + v
     xy = np.stack(plan.to_xy(s, t), axis=-1)
     order = (np.arange(4)[None, :] + parcels.front[pick].astype(int)[:, None]) % 4
     return np.asarray(np.take_along_axis(xy, order[:, :, None], axis=1))
@@ -183,6 +178,8 @@ def place(plan: Plan, parcels: Parcels) -> tuple[Buildings, NDArray[np.intp]]:
     v = np.stack([-u[:, 1], u[:, 0]], axis=-1)
     centre = quad.mean(axis=1)
     back = np.stack([setback[:, 1], setback[:, 0], setback[:, 1], setback[:, 0]], axis=1)
+    # the lot is drawn with straight edges; a long edge of a bent street cuts its corner
+    back = back + (edge**2).sum(axis=-1) / 2500
 
     def clearance(c: Array) -> Array:
         return np.asarray(np.einsum("nkd,nkd->nk", inward, c[:, None] - quad) - back)

@@ -151,7 +151,7 @@ def districts(plan: Plan) -> list[District]:
 
 
 def extent(plan: Plan, cell: Cell) -> Array:
-    """The cell and its half of the river, railway or tributary beside it."""
+    """The cell, the railway behind it, and its half of the river or tributary beside it."""
     lattice = plan.lattices[0 if cell.side > 0 else 1]
 
     def grow(bands: tuple[Band, ...], k: int) -> float:
@@ -161,17 +161,16 @@ def extent(plan: Plan, cell: Cell) -> Array:
 
     s0 = cell.s0 - grow(lattice.cols, cell.col - 1)
     s1 = cell.s1 + grow(lattice.cols, cell.col + 1)
-    near = min(abs(cell.t0), abs(cell.t1)) - grow(lattice.rows, cell.row - 1)
-    far = max(abs(cell.t0), abs(cell.t1)) + grow(lattice.rows, cell.row + 1)
+    near, far = sorted((abs(cell.t0), abs(cell.t1)))
+    if cell.row + 1 < len(lattice.rows) and lattice.rows[cell.row + 1].kind == "rail":
+        far = lattice.rows[cell.row + 1].hi  # the railway and its station belong to the river side
     if cell.row == 0:
         near = 0.0
     t0, t1 = sorted((near * cell.side, far * cell.side))
     return sheet_ring(plan, s0, t0, s1, t1)
 
 
-def sheet_ring(  # noqa: PLR0917  (west, south, east, north of the sheet)
-    plan: Plan, s0: float, t0: float, s1: float, t1: float, step: float = 25.0
-) -> Array:
+def sheet_ring(plan: Plan, s0: float, t0: float, s1: float, t1: float, step: float = 25.0) -> Array:
     """Closed ring (n, 2) in the zone of a rectangle of the sheet, counter-clockwise."""
     ns, nt = max(2, int((s1 - s0) / step) + 2), max(2, int((t1 - t0) / step) + 2)
     s, t = np.linspace(s0, s1, ns), np.linspace(t0, t1, nt)

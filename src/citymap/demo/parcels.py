@@ -176,7 +176,8 @@ def divide(plan: Plan, blocks: list[Block]) -> Parcels:
         number += range(1, len(lots) + 1)
     half, deep = 48.0, RAIL_HALF_M - 11
     s, t = plan.station_s, plan.rail_t
-    home = min(plan.cells, key=lambda c: (c.centre[0] - s) ** 2 + (c.centre[1] - t) ** 2)
+    near = (c for c in plan.cells if 0 < c.centre[1] < t)
+    home = min(near, key=lambda c: (c.centre[0] - s) ** 2 + (c.centre[1] - t) ** 2)
     rects.append((s - half, t - deep, s + half, t + deep, 0, "station"))
     cell.append(home.number)
     block.append(0)

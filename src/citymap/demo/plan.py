@@ -143,18 +143,30 @@ class Plan:
         return s, t
 
 
+def turned(u: Array, v: Array, half_s: Array, half_t: Array, angle: Array) -> tuple[Array, Array]:
+    """Turn points (u, v) about the middle of their cell, less and less towards its border.
+
+    The outermost 10 m stay as they are: there run the main roads.
+    """
+    bump = (
+        np.clip(1 - (u / (half_s - 10)) ** 2, 0, 1) ** 1.5
+        * np.clip(1 - (v / (half_t - 10)) ** 2, 0, 1) ** 1.5
+    )
+    turn = angle * bump
+    return (
+        np.asarray(u * np.cos(turn) - v * np.sin(turn)),
+        np.asarray(u * np.sin(turn) + v * np.cos(turn)),
+    )
+
+
 def swirl(cell: Cell, s: Array, t: Array) -> tuple[Array, Array]:
     """Turn the inside of a quarter about its middle; its border stays."""
     if cell.swirl == 0:
         return s, t
-    (cs, ct), hs, ht = cell.centre, (cell.s1 - cell.s0) / 2, (cell.t1 - cell.t0) / 2
-    u, v = s - cs, t - ct
-    bump = np.clip(1 - (u / hs) ** 2, 0, 1) ** 1.5 * np.clip(1 - (v / ht) ** 2, 0, 1) ** 1.5
-    turn = cell.swirl * bump
-    return (
-        np.asarray(cs + u * np.cos(turn) - v * np.sin(turn)),
-        np.asarray(ct + u * np.sin(turn) + v * np.cos(turn)),
-    )
+    cs, ct = cell.centre
+    half_s, half_t = np.asarray((cell.s1 - cell.s0) / 2), np.asarray((cell.t1 - cell.t0) / 2)
+    u, v = turned(s - cs, t - ct, half_s, half_t, np.asarray(cell.swirl))
+    return cs + u, ct + v
 
 
 def _edges(lo: float, hi: float, size: float, rng: np.random.Generator) -> list[float]:

@@ -218,7 +218,8 @@ def segments(plan: Plan, streets: list[Street]) -> list[Segment]:
     for road in streets:
         marks = sorted({road.a, road.b, *(j for j in road.joints if road.a + 1 < j < road.b - 1)})
         for a, b in itertools.pairwise(marks):
-            n = max(2, int((b - a) / 16) + 2)
+            step = 7 if road.cell is not None and road.cell.swirl else 16
+            n = max(2, int((b - a) / step) + 2)
             run = np.linspace(a, b, n)
             half = road.width_m / 2
             lines = []
