@@ -158,8 +158,7 @@ class Feature:
 
     def label(self) -> str | None:
         """The feature's own gml:name as text."""
-        code, text = self.own("name")
-        return text or code
+        return self.own("name")[1]
 
     def number(self, *names: str) -> float | None:
         """A number ≥ 0; sentinels and text give None."""
@@ -280,7 +279,7 @@ def _check_axes(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> None:
     i = int(np.flatnonzero(~inside)[0])
     a, b = float(lat[i]), float(lon[i])
     swapped = south <= b <= north and west <= a <= east
-    raise FeatureSkippedError("axes_swapped" if swapped else "outside_japan", f"{a}, {b}")
+    raise FeatureSkippedError("axis_order" if swapped else "outside_japan", f"{a}, {b}")
 
 
 def _union(pieces: list[shapely.Geometry]) -> shapely.Geometry:
@@ -368,7 +367,7 @@ def read_features(
             result.vintage = feature.text("creationDate", "surveyYear")
         if result.counts["features"] % 500 == 0:
             progress.update(0, 1, f"{theme} {path.name}")
-    swapped = [s for s in result.skipped if s.reason == "axes_swapped"]
+    swapped = [s for s in result.skipped if s.reason == "axis_order"]
     if swapped and not result.rows:
         first, _, second = swapped[0].detail.partition(", ")
         raise BadInputError(

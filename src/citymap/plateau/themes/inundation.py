@@ -40,9 +40,9 @@ def _reader(theme: str) -> None:
         hazard = _BY_THEME[theme]
         if risk is not None:
             known = risk_hazard(etree.QName(risk).localname)
-            hazard = known if known in _BY_THEME.values() else hazard
-        code, text = feature.coded("description")
-        name = text or feature.label() or code
+            hazard = known if known is not None and known in _BY_THEME.values() else hazard
+        _, text = feature.coded("description")
+        name = text or feature.label()
         scale_code, scale_text = feature.coded("scale")
         scale = _scale(scale_code, scale_text, feature.path.name)
         rank_code, rank_text = feature.coded("rank")

@@ -37,7 +37,7 @@ def transport(feature: Feature) -> Iterable[Row]:
     try:
         shape, _ = feature.surface(*_SURFACES)
     except FeatureSkippedError as e:
-        if not lines or e.reason == "axes_swapped":
+        if not lines or e.reason == "axis_order":
             raise
     else:
         yield BaseRow(table, kind, code, name, shape)
