@@ -15,11 +15,13 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lxml import etree
 
 from citymap import crs
 from citymap.demo import building_files, generate, opendata, plan
-from citymap.errors import CancelledError
+from citymap.errors import BadInputError, CancelledError
 from citymap.progress import Quiet
 
 NS = {
@@ -136,6 +138,46 @@ def test_it_can_be_cancelled(tmp_path: Path) -> None:
     progress.cancel()
     with pytest.raises(CancelledError):
         generate(tmp_path, buildings=300, progress=progress)
+
+
+@pytest.mark.parametrize("buildings", [0, -5, 10**9])
+def test_an_impossible_number_of_buildings_is_refused(tmp_path: Path, buildings: int) -> None:
+    with pytest.raises(BadInputError, match="1 to 1000000"):
+        generate(tmp_path, buildings=buildings, progress=Quiet())
+
+
+def test_progress_never_goes_back(tmp_path: Path) -> None:
+    shares: list[float] = []
+
+    class Recorder:
+        def update(self, done: float, total: float, note: str = "") -> None:
+            shares.append(done / total)
+
+    generate(tmp_path, buildings=200, progress=Recorder())
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), radius=st.floats(620, 7000), u=st.floats(-1.2, 1.2),
+       v=st.floats(-1, 1.2))  # fmt: skip
+def test_every_place_of_the_plan_is_found_again(
+    seed: int, radius: float, u: float, v: float
+) -> None:
+    drawn = plan.draw(radius_m=radius, seed=seed)
+    s, t = np.array([u * radius, 0.0]), np.array([v * radius, 0.0])
+    back = drawn.to_st(*drawn.to_xy(s, t))
+    assert np.allclose(back[0], s, atol=0.01)
+    assert np.allclose(back[1], t, atol=0.01)
+
+
+def test_land_uses_do_not_lie_on_each_other(files: dict[Path, etree._Element]) -> None:
+    areas = np.array([
+        shapely.make_valid(shapely.Polygon(in_zone(positions(p))[:, :2]))
+        for path, root in files.items() if "/luse/" in path.as_posix()
+        for p in root.findall(".//gml:exterior//gml:posList", NS)
+    ])  # fmt: skip
+    assert shapely.union_all(areas).area == pytest.approx(shapely.area(areas).sum(), rel=5e-3)
 
 
 def test_ids_are_unique_in_the_whole_city(files: dict[Path, etree._Element]) -> None:

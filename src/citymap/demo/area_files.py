@@ -60,34 +60,44 @@ def land(plan: Plan, blocks: list[Block], parcels: Parcels, margin_m: float) -> 
     mixed = ("farm", "industry")
     special = {"park": "217", "school": "214", "hospital": "214", "cityhall": "214",
                "temple": "214", "plaza": "215"}  # fmt: skip
+    owner = list(zip(parcels.cell.tolist(), parcels.block.tolist(), strict=True))
+    kinds = [KINDS[k] for k in parcels.kind.tolist()]
+    open_in = {o for o, k in zip(owner, kinds, strict=True) if k in ("park", "parking", "yard")}
+    whole: set[tuple[int, int]] = set()
     for b in blocks:
-        if b.cell.use not in mixed:
+        of = (b.cell.number, b.number)
+        if b.kind or (b.cell.use not in mixed and of not in open_in):
+            whole.add(of)
             out.append(Area(block_ring(plan, b), special.get(b.kind, _CELL_LAND[b.cell.use])))
-    for k in range(len(parcels.kind)):
-        kind = KINDS[parcels.kind[k]]
-        cell = plan.cells[parcels.cell[k]]
-        if kind == "station" or (cell.use not in mixed and kind not in ("park", "parking")):
+    for k, kind in enumerate(kinds):
+        if kind == "station" or owner[k] in whole:
             continue
+        cell = plan.cells[parcels.cell[k]]
         s0, t0, s1, t1 = parcels.rect[k].tolist()
         code = LAND_USE[kind]
         if kind == "field" and (int(parcels.block[k]) * 7 + int(parcels.number[k]) * 3) % 5 == 0:
             code = "202"
-        whole = Block(cell, 0, s0, t0, s1, t1, False)
-        out.append(Area(block_ring(plan, whole), code))
+        out.append(Area(block_ring(plan, Block(cell, 0, s0, t0, s1, t1, trunk=False)), code))
     out += [Area(extent(plan, c), "203") for c in plan.cells if c.use == "forest"]
     s0, t0, s1, t1 = plan.bounds
     low, high = s0 - margin_m, s1 + margin_m
-    marks = np.linspace(low, high, max(2, round((high - low) / 320)) + 1).tolist()
-    for i, (a, b_) in enumerate(itertools.pairwise(marks)):
-        out.append(Area(sheet_ring(plan, a, t1 + 8, b_, t1 + margin_m), "203"))
-        out.append(Area(sheet_ring(plan, a, t0 - margin_m, b_, t0 - 8), "201"))
-        out.append(Area(sheet_ring(plan, a, -WATER_HALF_M, b_, WATER_HALF_M), "204", "みどり川"))
-        for side in (1, -1):
+    even = np.linspace(low, high, max(2, round((high - low) / 320)) + 1).tolist()
+    for a, b_ in itertools.pairwise(even):
+        ring = sheet_ring(plan, a, -WATER_HALF_M, b_, WATER_HALF_M)
+        out.append(Area(ring, "204", "みどり川"))
+    for side, edge, wild in ((1, t1, "203"), (-1, -t0, "201")):
+        mouths = [at for at, bank in plan.tributaries if bank == side]
+        marks = sorted({*even, *(m + d for m in mouths for d in (-20, 20))})
+        for i, (a, b_) in enumerate(itertools.pairwise(marks)):
+            if any(abs((a + b_) / 2 - m) < 20 for m in mouths):
+                continue  # the tributary has it
             green = "217" if i % 4 == (1 if side > 0 else 3) else "205"
-            for near, far, code in ((WATER_HALF_M, 62.0, green), (62.0, 90.0, "205")):
+            for near, far, code in (
+                (WATER_HALF_M, 62.0, green), (62.0, 90.0, "205"), (edge + 8, edge + margin_m, wild),
+            ):  # fmt: skip
                 lo, hi = sorted((side * near, side * far))
-                out.append(Area(sheet_ring(plan, a, lo, b_, hi), code,
-                                "みどり川河川敷公園" if code == "217" else ""))  # fmt: skip
+                name = "みどり川河川敷公園" if code == "217" else ""
+                out.append(Area(sheet_ring(plan, a, lo, b_, hi), code, name))
     for a, b_, lo, hi in ((low, s0 - 6, 100.0, t1), (low, s0 - 6, t0, -100.0),
                           (s1 + 6, high, 100.0, t1), (s1 + 6, high, t0, -100.0)):  # fmt: skip
         far = 0.8 * plan.radius_m

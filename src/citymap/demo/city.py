@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +22,11 @@ from citymap.demo import (
     streets,
 )
 from citymap.demo import buildings as buildings_module
+from citymap.errors import BadInputError
 from citymap.progress import Progress
 
 FOLDER = f"{plan.CITY_CODE}_midorikawa-shi_city_2024_citygml_1_op"
+MOST_BUILDINGS = 1_000_000
 _METADATA = f"""<?xml version="1.0" encoding="UTF-8"?>
 <MD_Metadata xmlns="http://zgate.gsi.go.jp/ch/jmp/">
 <fileIdentifier>udx{plan.CITY_CODE}_2024</fileIdentifier>
@@ -62,6 +64,19 @@ def _settle(
         keep[np.argsort(draw, kind="stable")[:excess]] = False
     chosen = {f.name: getattr(all_of, f.name)[keep] for f in fields(all_of)}
     return drawn, roads, blocks, lots, Stock(**chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The share of a longer work's progress that one step takes."""
+
+    whole: Progress
+    start: float
+    share: float
+
+    def update(self, done: float, total: float, note: str = "") -> None:
+        """See `Progress.update`."""
+        self.whole.update(self.start + self.share * done / max(total, 1), 1, note)
 
 
 def _sites(
@@ -121,6 +136,8 @@ def generate(out_dir: Path, *, buildings: int = 5000, seed: int = 1, progress: P
     The same `buildings` and `seed` give the same bytes. Beside the CityGML folder stand
     `opendata/` (CSV, GeoJSON) and `hazard/` (depth GeoTIFFs, EPSG:6677).
     """
+    if not 1 <= buildings <= MOST_BUILDINGS:
+        raise BadInputError("demo_buildings", buildings=buildings, most=MOST_BUILDINGS)
     progress.update(0, 1, "plan")
     drawn, roads, blocks, lots, stock = _settle(buildings, seed)
     folder = out_dir / FOLDER
@@ -155,15 +172,18 @@ def generate(out_dir: Path, *, buildings: int = 5000, seed: int = 1, progress: P
     building_files.write(
         folder, stock, names=[n for n, _ in named], addresses=addresses,
         land_use=[area_files.LAND_USE[parcels.KINDS[k]] for k in stock.kind.tolist()],
-        risks=risks, seed=seed, progress=progress,
+        risks=risks, seed=seed, progress=_Part(progress, 0.2, 0.55),
     )  # fmt: skip
-    land_files.write_terrain(folder, tin, seed=seed, progress=progress)
-    land_files.write_roads(folder, streets.segments(drawn, roads), seed=seed, progress=progress)
+    land_files.write_terrain(folder, tin, seed=seed, progress=_Part(progress, 0.75, 0.05))
+    segments = streets.segments(drawn, roads)
+    land_files.write_roads(folder, segments, seed=seed, progress=_Part(progress, 0.8, 0.08))
+    progress.update(0.88, 1, "luse")
     areas = area_files.land(drawn, blocks, lots, ground.MARGIN_M)
     area_files.write_land_use(folder, areas, seed=seed)
     area_files.write_water(folder, areas, seed=seed)
     area_files.write_zoning(folder, drawn, seed=seed)
     area_files.write_railway(folder, drawn, margin_m=ground.MARGIN_M, seed=seed)
+    progress.update(0.93, 1, "fld")
     area_files.write_floods(folder, flooding, seed=seed)
     progress.update(0.95, 1, "opendata")
     codelists.write(folder)

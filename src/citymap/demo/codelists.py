@@ -89,7 +89,7 @@ LISTS: dict[str, dict[str, str]] = {
         "224": "低未利用土地（用途に供されていない空地等）",
         "231": "不明",
     },
-    "Common_localPublicAuthorities": {"09": "架空県", CITY_CODE: f"架空県{CITY_NAME}（架空）"},
+    "Common_localPublicAuthorities": {"09": "架空県", CITY_CODE: f"{CITY_NAME}（架空）"},
     "DataQualityAttribute_geometrySrcDesc": {
         "000": "公共測量成果又は基本測量成果",
         "400": "その他のGISデータ",

@@ -24,7 +24,8 @@ def write_terrain(folder: Path, tin: Tin, *, seed: int, progress: Progress) -> N
     nj = tin.x.shape[1]
     middle = (xy[:-1, :-1] + xy[1:, 1:]) / 2
     mesh = np.array(meshes_of(middle.reshape(-1, 2)))
-    for six in sorted({m[:6] for m in set(mesh.tolist())}):
+    sixes = sorted({m[:6] for m in set(mesh.tolist())})
+    for done, six in enumerate(sixes, 1):
         cells = np.flatnonzero(np.char.startswith(mesh, six))
         i, j = cells // (nj - 1), cells % (nj - 1)
         corner = [(i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1)]
@@ -36,7 +37,7 @@ def write_terrain(folder: Path, tin: Tin, *, seed: int, progress: Progress) -> N
             for m in sorted({v for v in set(mesh.tolist()) if v.startswith(six)}):
                 at = np.flatnonzero(mesh == m)
                 _relief(f, tin, at // (nj - 1), at % (nj - 1), mesh=m, seed=seed)
-        progress.update(1, 1, "dem")
+        progress.update(done, len(sixes), "dem")
 
 
 def _relief(f: TextIO, tin: Tin, i_all: Indices, j_all: Indices, *, mesh: str, seed: int) -> None:
@@ -75,7 +76,8 @@ def write_roads(folder: Path, segments: list[Segment], *, seed: int, progress: P
     middle = np.array([s.centre[len(s.centre) // 2] for s in segments])
     mesh = np.array(meshes_of(middle))
     c = gml.code
-    for m in sorted(set(mesh.tolist())):
+    meshes = sorted(set(mesh.tolist()))
+    for done, m in enumerate(meshes, 1):
         at = np.flatnonzero(mesh == m)
         path = folder / "udx" / "tran" / f"{m}_tran_6697_op.gml"
         around = np.concatenate([segments[k].surface for k in at])
@@ -105,4 +107,4 @@ def write_roads(folder: Path, segments: list[Segment], *, seed: int, progress: P
                     + "</uro:RoadStructureAttribute></uro:roadStructureAttribute>\n"
                     "</tran:Road>\n</core:cityObjectMember>\n"
                 )  # fmt: skip
-    progress.update(1, 1, "tran")
+        progress.update(done, len(meshes), "tran")

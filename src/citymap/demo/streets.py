@@ -20,6 +20,7 @@ from citymap.demo.plan import (
     swirl,
 )
 
+_BRIDGES = ("若葉大橋", "瀬音橋", "みどり川大橋", "桜木橋", "東雲大橋", "葦原橋", "夕映橋")
 Section = Literal["ground", "bridge", "crossing"]
 
 # block length and depth (m, between street middles), street width
@@ -115,8 +116,9 @@ def _lattice(plan: Plan) -> tuple[list[Street], dict[tuple[int, str, int, int], 
                 border[lat.side, "west", i, j] = border[lat.side, "east", i - 1, j] = road
                 if not hidden:
                     streets.append(road)
-    for s in plan.bridges:
-        streets.append(Street("t", s, -RIVER_HALF_M, RIVER_HALF_M, TRUNK_M, "2", "bridge", "大橋"))
+    for k, s in enumerate(plan.bridges):
+        name = _BRIDGES[k] if k < len(_BRIDGES) else f"第{k + 1}みどり大橋"
+        streets.append(Street("t", s, -RIVER_HALF_M, RIVER_HALF_M, TRUNK_M, "2", "bridge", name))
         for road in streets:
             ends_here = road.along == "s" and abs(abs(road.at) - RIVER_HALF_M) < 0.01
             if ends_here and road.a + 1 < s < road.b - 1:
