@@ -210,6 +210,10 @@ class _Answer:
     def headers(self) -> Message:
         return self.response.headers
 
+    def close(self) -> None:
+        self.response.close()
+        self.connection.close()
+
     def read(self, size: int) -> bytes:
         try:
             return self.response.read(size)
@@ -249,6 +253,7 @@ def _get(url: str, headers: dict[str, str], policy: Policy, *, trusted: bool) ->
         if response.status not in (301, 302, 303, 307, 308):
             return _Answer(connection, response, url)
         there = response.headers.get("Location")
+        response.close()
         connection.close()
         if not there:
             raise BadInputError("fetch_status", url=url, status=response.status)
@@ -335,7 +340,7 @@ def _json(url: str, policy: Policy, progress: Progress) -> Any:
                 if length.isdigit() and len(body) < int(length):
                     raise _TryAgain(f"{len(body)} of {length} bytes")
             finally:
-                answer.connection.close()
+                answer.close()
             return json.loads(body)
         except ValueError as e:
             raise BadInputError("fetch_bad_catalogue", url=url, reason=e) from e
@@ -568,7 +573,7 @@ def _attempt(
             sink.truncate()
             _copy(answer, sink, part, dataset, progress, start)
     finally:
-        answer.connection.close()
+        answer.close()
     if part.total is not None and part.size != part.total:
         if part.size > part.total:
             part.forget()
