@@ -40,7 +40,11 @@ SCHEMA = {
     "type": "object",
     "required": ["asset", "geometricError", "root"],
     "properties": {
-        "asset": {"type": "object", "required": ["version"], "properties": {"version": {"const": "1.1"}}},
+        "asset": {
+            "type": "object",
+            "required": ["version"],
+            "properties": {"version": {"const": "1.1"}},
+        },
         "geometricError": {"type": "number", "minimum": 0},
         "root": {"$ref": "#/$defs/tile"},
     },
@@ -123,8 +127,12 @@ def test_metadata_follows_the_extensions(contents: list[Content]) -> None:
         document = c.document
         assert "KHR_mesh_quantization" in document["extensionsRequired"]
         assert {"EXT_mesh_features", "EXT_structural_metadata"} <= set(document["extensionsUsed"])
-        ids = document["meshes"][0]["primitives"][0]["extensions"]["EXT_mesh_features"]["featureIds"][0]
-        table = document["extensions"]["EXT_structural_metadata"]["propertyTables"][ids["propertyTable"]]
+        ids = document["meshes"][0]["primitives"][0]["extensions"]["EXT_mesh_features"][
+            "featureIds"
+        ][0]
+        table = document["extensions"]["EXT_structural_metadata"]["propertyTables"][
+            ids["propertyTable"]
+        ]
         assert ids["featureCount"] == table["count"] == len(c.properties["row"])
         assert ids["attribute"] == 0
         for view in document["bufferViews"]:
@@ -137,7 +145,9 @@ def _heights(ecef: np.ndarray) -> np.ndarray:
     return np.column_stack([lon, lat, height])
 
 
-def test_heights_agree_with_an_independent_computation(town: Workspace, contents: list[Content]) -> None:
+def test_heights_agree_with_an_independent_computation(
+    town: Workspace, contents: list[Content]
+) -> None:
     """標高 of the source plus JPGEO2024, against the decoded tiles through PROJ."""
     surfaces = pq.read_table(town.building_surfaces)
     geoid = japan_geoid.load_embedded_jpgeo2024()
@@ -152,7 +162,9 @@ def test_heights_agree_with_an_independent_computation(town: Workspace, contents
             if own.num_rows == 0:
                 continue
             near = pc.max(own["lod"]).as_py()
-            shapes = shapely.from_wkb(own.filter(pc.equal(own["lod"], near))["geometry"].to_pylist())
+            shapes = shapely.from_wkb(
+                own.filter(pc.equal(own["lod"], near))["geometry"].to_pylist()
+            )
             source = shapely.get_coordinates(shapes, include_z=True)
             expected = source[:, 2] + np.array([geoid.get_height(x, y) for x, y in source[:, :2]])
             drawn = points[c.features == f]

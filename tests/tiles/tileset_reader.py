@@ -6,13 +6,21 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pygltflib import GLTF2
 
-_TYPES = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
+_TYPES = {
+    5120: np.int8,
+    5121: np.uint8,
+    5122: np.int16,
+    5123: np.uint16,
+    5125: np.uint32,
+    5126: np.float32,
+}
 _Y_UP_TO_Z_UP = np.array([[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]], float)
 
 
@@ -40,19 +48,23 @@ def _accessor(gltf: GLTF2, blob: bytes, number: int) -> np.ndarray:
     width = {"SCALAR": 1, "VEC3": 3}[a.type]
     stride = view.byteStride or kind.itemsize * width
     start = (view.byteOffset or 0) + (a.byteOffset or 0)
-    raw = np.frombuffer(blob, np.uint8, count=(a.count - 1) * stride + kind.itemsize * width, offset=start)
+    raw = np.frombuffer(
+        blob, np.uint8, count=(a.count - 1) * stride + kind.itemsize * width, offset=start
+    )
     rows = np.lib.stride_tricks.as_strided(raw, (a.count, kind.itemsize * width), (stride, 1))
     out = np.ascontiguousarray(rows).view(kind)
     return out if width > 1 else out[:, 0]
 
 
-def _column(gltf: GLTF2, blob: bytes, declared: dict[str, Any], stored: dict[str, Any], count: int) -> Any:
+def _column(
+    gltf: GLTF2, blob: bytes, declared: dict[str, Any], stored: dict[str, Any], count: int
+) -> Any:
     view = gltf.bufferViews[stored["values"]]
     raw = blob[view.byteOffset : view.byteOffset + view.byteLength]
     if declared["type"] == "STRING":
         at = gltf.bufferViews[stored["stringOffsets"]]
         ends = np.frombuffer(blob, "<u4", count=count + 1, offset=at.byteOffset)
-        return [raw[a:b].decode() for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        return [raw[a:b].decode() for a, b in pairwise(ends)]
     kind = {"UINT32": "<u4", "FLOAT32": "<f4"}[declared["componentType"]]
     return np.frombuffer(raw, kind, count=count)
 

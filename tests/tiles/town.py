@@ -152,6 +152,9 @@ def make_town(root: Path, buildings: int = 60, seed: int = 1) -> Workspace:
             "source_file": "udx/bldg/54392097_bldg_6697_op.gml", "edition": "2024", "risks": risks,
             "geometry": shapely.to_wkb(outline),
         })  # fmt: skip
+        if any(r["hazard"] == "landslide" for r in risks):
+            attributes.append({"gml_id": gml_id, "group": "uro:LandSlideRiskAttribute", "item": 0,
+                               "name": "uro:areaType", "value": "土砂災害警戒区域（架空）", "code": "1"})  # fmt: skip
         if i % 2 == 0:
             attributes.append({"gml_id": gml_id, "group": "uro:BuildingDetailAttribute", "item": 0,
                                "name": "uro:fireproofStructureType", "value": "耐火", "code": "1001"})  # fmt: skip

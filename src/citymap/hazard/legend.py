@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from citymap.errors import BadInputError
@@ -25,7 +26,7 @@ def _parse(data: dict[str, Any]) -> Legend:
         )
         for c in data["class"]
     )  # fmt: skip
-    for below, above in zip(classes[:-1], classes[1:], strict=True):
+    for below, above in pairwise(classes):
         if below.maximum != above.minimum:
             raise ValueError(f"gap or overlap at {above.minimum}")
     return Legend(

@@ -1,6 +1,6 @@
 """Compiled kernels of the tile builder: WKB reading, planes, boxes, tile meshes."""
 
-# ruff: noqa: PLR0912, PLR0915
+# mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
 
 import numpy as np

@@ -1,5 +1,6 @@
 """Compiled kernel of the vector tile encoder."""
 
+# mypy: disable-error-code="no-untyped-def,assignment"
 from __future__ import annotations
 
 import numpy as np

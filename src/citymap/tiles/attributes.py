@@ -28,8 +28,22 @@ if TYPE_CHECKING:
 GZIP_LEVEL = 6
 NODATA = 255
 # Colours of what has no published colour of its own; pale to dark by rank, or round by code.
-_RANKS = ((247, 234, 200), (250, 206, 148), (244, 165, 100), (226, 118, 76), (190, 74, 66), (140, 40, 66))
-_CODES = ((166, 189, 219), (199, 177, 208), (204, 196, 150), (160, 200, 180), (222, 170, 150), (150, 160, 170))
+_RANKS = (
+    (247, 234, 200),
+    (250, 206, 148),
+    (244, 165, 100),
+    (226, 118, 76),
+    (190, 74, 66),
+    (140, 40, 66),
+)
+_CODES = (
+    (166, 189, 219),
+    (199, 177, 208),
+    (204, 196, 150),
+    (160, 200, 180),
+    (222, 170, 150),
+    (150, 160, 170),
+)
 _RANK_FIELDS = {
     "RiverFlooding": "river_flood", "Tsunami": "tsunami", "HighTide": "high_tide",
     "InlandFlooding": "inland_flood", "ReservoirFlooding": "reservoir_flood", "LandSlide": "landslide",
@@ -67,12 +81,19 @@ class Columns:
         data = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
         (self.folder / f"{name}.gz").write_bytes(gzip.compress(data, GZIP_LEVEL, mtime=0))
         self.entries.append(
-            {**entry, "dtype": values.dtype.name, "url": f"{self.url}/{quote(name)}", "count": int(values.size)}
+            {
+                **entry,
+                "dtype": values.dtype.name,
+                "url": f"{self.url}/{quote(name)}",
+                "count": int(values.size),
+            }
         )
 
 
 def _file_name(text: str) -> str:
-    return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "-" for c in text)[:40].strip("-")
+    return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "-" for c in text)[
+        :40
+    ].strip("-")
 
 
 def _class(lo: float, hi: float | None, label: dict[str, str], colour: Any) -> dict[str, Any]:
@@ -140,7 +161,9 @@ def _rank_labels(workspace: Workspace) -> dict[tuple[str, int], str]:
     if not workspace.building_attributes.is_file():
         return {}
     name = pc.field("name")
-    wanted = (name == "uro:rank") | (name == "uro:rankOrg") | (name == "rank") | (name == "uro:areaType")
+    wanted = (
+        (name == "uro:rank") | (name == "uro:rankOrg") | (name == "rank") | (name == "uro:areaType")
+    )
     table = pq.read_table(
         workspace.building_attributes, columns=["group", "name", "value", "code"], filters=wanted
     )
@@ -148,7 +171,12 @@ def _rank_labels(workspace: Workspace) -> dict[tuple[str, int], str]:
     for record in table.group_by(["group", "name", "value", "code"]).aggregate([]).to_pylist():
         for word, hazard in _RANK_FIELDS.items():
             code, value = record["code"], record["value"]
-            if word in (record["group"] or "") and value and (code or "").isdigit() and value != code:
+            if (
+                word in (record["group"] or "")
+                and value
+                and (code or "").isdigit()
+                and value != code
+            ):
                 out.setdefault((hazard, int(code)), value)
     return out
 
@@ -173,7 +201,11 @@ def _risks(columns: Columns, table: pa.Table, labels: dict[tuple[str, int], str]
     distinct = sorted(set(keys), key=lambda k: tuple(v or "" for v in k))
     number_of = {key: i for i, key in enumerate(distinct)}
     group = np.array([number_of[key] for key in keys], np.int64)
-    quantities = {"depth": number("depth_m"), "rank": number("rank"), "duration": number("duration_h")}
+    quantities = {
+        "depth": number("depth_m"),
+        "rank": number("rank"),
+        "duration": number("duration_h"),
+    }
 
     def worst(pick: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.float32]:
         out = np.full(n, np.nan, np.float32)
@@ -214,22 +246,41 @@ def _risks(columns: Columns, table: pa.Table, labels: dict[tuple[str, int], str]
                 column = np.full(n, NODATA, np.uint8)
                 here = ~np.isnan(found) & (found >= 0) & (found < NODATA)
                 column[here] = found[here].astype(np.uint8)
-                columns.write({**entry, "type": "class", "nodata": NODATA, "legend": legend}, column)
+                columns.write(
+                    {**entry, "type": "class", "nodata": NODATA, "legend": legend}, column
+                )
                 continue
             legend_id = hazard_legend.DEPTH if quantity == "depth" else hazard_legend.DURATION
             official = hazard_legend.legends()[legend_id]
-            entry |= {"type": "number", "nodata": "NaN", "unit": official.unit, "legend_id": legend_id}
+            entry |= {
+                "type": "number",
+                "nodata": "NaN",
+                "unit": official.unit,
+                "legend_id": legend_id,
+            }
             columns.write({**entry, "legend": _legend_classes(official)}, found)
 
-    for hazard, scale in sorted({(h, s) for h, _, s in distinct}, key=lambda k: (k[0] or "", k[1] or "")):
+    for hazard, scale in sorted(
+        {(h, s) for h, _, s in distinct}, key=lambda k: (k[0] or "", k[1] or "")
+    ):
         same = [i for i, (h, _, s) in enumerate(distinct) if (h, s) == (hazard, scale)]
         pick = np.isin(group, same)
-        about = {"ja": "（最悪）" if len(same) > 1 else "", "en": "(worst)" if len(same) > 1 else ""}
+        about = {
+            "ja": "（最悪）" if len(same) > 1 else "",
+            "en": "(worst)" if len(same) > 1 else "",
+        }
         emit(f"risk:{hazard}:*:{scale or '-'}", hazard or "other", None, scale, pick, about)
     for key, i in number_of.items():
         hazard, name, scale = key
         named = {"ja": name or "", "en": name or ""}
-        emit(f"risk:{hazard}:{name or '-'}:{scale or '-'}", hazard or "other", name, scale, group == i, named)
+        emit(
+            f"risk:{hazard}:{name or '-'}:{scale or '-'}",
+            hazard or "other",
+            name,
+            scale,
+            group == i,
+            named,
+        )
 
 
 def _rank_legend(

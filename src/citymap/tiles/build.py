@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from citymap import crs
-from citymap.tiles import shapes as city_shapes
 from citymap.tiles import attributes, cards, ground, tileset, vector
+from citymap.tiles import shapes as city_shapes
 from citymap.workspace import write_text
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from citymap.tiles.shapes import Shapes
     from citymap.workspace import City, Workspace
 
-FORMAT = 2  # raised when the builder writes something else from the same input
+FORMAT = 4  # raised when the builder writes something else from the same input
 
 
 def inputs(workspace: Workspace) -> list[Path]:
@@ -125,6 +125,7 @@ def _manifest(city: City, shapes: Shapes, name: str, built: dict[str, Any]) -> d
             # the tile's transform; _SURFACE (uint8); _FEATURE_ID_0 (uint16) → table column `row`
             "surface_attribute": "_SURFACE", "surface_codes": {"wall": 0, "roof": 1, "ground": 2},
             "feature_attribute": "_FEATURE_ID_0", "row_property": "row",
+            "max_screen_space_error": 4,  # the geometric errors are true lengths: 16 px would be coarse
         },
         "vector": {
             "tiles": f"{name}/mvt/{{z}}/{{x}}/{{y}}.mvt", "minzoom": vector.MIN_ZOOM,

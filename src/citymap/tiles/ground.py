@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
-from rasterio.fill import fillnodata
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import Resampling, transform_bounds
@@ -29,7 +28,11 @@ MIN_ZOOM, HILLSHADE_MAX_ZOOM, TERRAIN_MAX_ZOOM = 10, 15, 14
 TILE = 256
 HALF_WORLD_M = math.pi * 6378137.0
 STRENGTH = 0.55  # darkest shadow
-SUNS = ((315.0, 0.55), (270.0, 0.2), (0.0, 0.25))  # azimuth and weight: soft light from the north-west
+SUNS = (
+    (315.0, 0.55),
+    (270.0, 0.2),
+    (0.0, 0.25),
+)  # azimuth and weight: soft light from the north-west
 ALTITUDE = math.radians(45)
 
 
@@ -43,12 +46,16 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     filtered[1:, 1:] = rows[1:] - rows[:-1]
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     colour = {1: 0, 2: 4, 3: 2, 4: 6}[bands]
     header = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
     body = zlib.compress(filtered.tobytes(), 7)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    )
 
 
 def hillshade(height_m: NDArray[np.float32], cell_m: float) -> NDArray[np.uint8]:
@@ -74,6 +81,18 @@ def terrarium(height_m: NDArray[np.float64]) -> NDArray[np.uint8]:
     """RGB whose height is R·256 + G + B/256 − 32768."""
     value = np.clip(np.rint((height_m + 32768) * 256), 0, 2**24 - 1).astype(np.uint32)
     return np.stack([value >> 16, (value >> 8) & 255, value & 255], axis=-1).astype(np.uint8)
+
+
+def fill(height_m: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The grid with its gaps drawn on from the values beside them: along rows, then columns."""
+    out = height_m.copy()
+    for _ in range(2):  # rows, then (transposed) columns
+        known = ~np.isnan(out)
+        for i in np.flatnonzero(known.any(axis=1) & ~known.all(axis=1)):
+            at = np.flatnonzero(known[i])
+            out[i] = np.interp(np.arange(out.shape[1]), at, out[i, at])
+        out = out.T.copy()
+    return out
 
 
 def _span(bounds: tuple[float, float, float, float], zoom: int) -> tuple[int, int, int, int]:
@@ -110,10 +129,16 @@ def build(
     counts = {"hillshade": 0, "terrain": 0}
     with rasterio.open(workspace.terrain, driver="GTiff") as source:
         bounds = transform_bounds(source.crs, "EPSG:3857", *source.bounds)
-        middle = math.cos(math.radians(transform_bounds(source.crs, "EPSG:4326", *source.bounds)[1]))
-        overview = source.read(1, out_shape=(min(source.height, 512), min(source.width, 512)), masked=True)
-        usual = float(np.ma.median(np.ma.masked_invalid(overview))) if overview.count() else 0.0
-        low, high = float(np.nanmin(overview.filled(np.nan))), float(np.nanmax(overview.filled(np.nan)))
+        middle = math.cos(
+            math.radians(transform_bounds(source.crs, "EPSG:4326", *source.bounds)[1])
+        )
+        overview = source.read(
+            1, out_shape=(min(source.height, 512), min(source.width, 512)), masked=True
+        )
+        low, high = (
+            float(np.nanmin(overview.filled(np.nan))),
+            float(np.nanmax(overview.filled(np.nan))),
+        )
     spans = {z: _span(bounds, z) for z in range(MIN_ZOOM, HILLSHADE_MAX_ZOOM + 1)}
     jobs = [(z, x) for z, (x0, _, x1, _) in spans.items() for x in range(x0, x1 + 1)]
 
@@ -139,17 +164,12 @@ def build(
                     if np.isnan(height).all():
                         continue
                     shade = hillshade(height, pixel * middle)
-                    if shade[..., 1].any():
-                        _write(folder / "hillshade", zoom, x, y, png(shade))
-                        made[0] += 1
+                    _write(folder / "hillshade", zoom, x, y, png(shade))
+                    made[0] += 1
                     if zoom <= TERRAIN_MAX_ZOOM:
-                        known = ~np.isnan(height)
-                        filled = np.where(known, height, 0).astype(np.float32)
-                        if not known.all():
-                            filled = fillnodata(filled, mask=known.astype(np.uint8), max_search_distance=400)
-                            filled = np.where(known | (filled != 0), filled, usual)
-                        ground = filled[1:-1, 1:-1].astype(float) + _geoid(zoom, x, y)
-                        _write(folder / "terrain", zoom, x, y, png(terrarium(ground)))
+                        filled = fill(height)[1:-1, 1:-1].astype(float)
+                        heights = terrarium(filled + _geoid(zoom, x, y))
+                        _write(folder / "terrain", zoom, x, y, png(heights))
                         made[1] += 1
         return made[0], made[1]
 

@@ -91,7 +91,9 @@ class Layer:
             tags[:, j, 0] = self._keys.setdefault(key, len(self._keys))
             if isinstance(column, np.ndarray):
                 picked = column[features]
-                present = ~np.isnan(picked) if picked.dtype.kind == "f" else np.ones(picked.size, bool)
+                present = (
+                    ~np.isnan(picked) if picked.dtype.kind == "f" else np.ones(picked.size, bool)
+                )
                 distinct, inverse = np.unique(picked[present], return_inverse=True)
                 numbers = np.array([self._number(v) for v in distinct.tolist()], np.int64)
                 tags[present, j, 1] = numbers[inverse] if distinct.size else -1
@@ -102,7 +104,9 @@ class Layer:
         part, vertex = parts.feature_part, parts.part_vertex
         n_parts = int((part[features + 1] - part[features]).sum())
         n_vertices = int((vertex[part[features + 1]] - vertex[part[features]]).sum())
-        out = np.empty(features.size * (40 + 10 * len(columns)) + n_parts * 24 + n_vertices * 12 + 64, np.uint8)
+        out = np.empty(
+            features.size * (40 + 10 * len(columns)) + n_parts * 24 + n_vertices * 12 + 64, np.uint8
+        )
         size = k.encode(
             parts.kind, features, part, vertex, parts.xy, ids[features], tags,
             self.scale, self.x0, self.y0, out,
