@@ -35,21 +35,15 @@ _ZONE_OF_PREFECTURE = {
 # Hokkaido: zone XI (Otaru, Hakodate, Date, Kitahiyama… 檜山・後志・渡島・胆振西部) and XIII (網走東部,
 # 十勝, 釧路, 根室); everything else XII.
 _HOKKAIDO_XI = frozenset(
-    "01202 01203 01233 01236 "
-    "01331 01332 01333 01334 01337 01343 01345 01346 01347 01361 01362 01363 01364 01367 01370 "
-    "01371 01391 01392 01393 01394 01395 01396 01397 01398 01399 01400 01401 01402 01403 01404 "
-    "01405 01406 01407 01408 01409 01571 01575 01584".split()
+    ["01202", "01203", "01233", "01236", "01331", "01332", "01333", "01334", "01337", "01343", "01345", "01346", "01347", "01361", "01362", "01363", "01364", "01367", "01370", "01371", "01391", "01392", "01393", "01394", "01395", "01396", "01397", "01398", "01399", "01400", "01401", "01402", "01403", "01404", "01405", "01406", "01407", "01408", "01409", "01571", "01575", "01584"]
 )
 _HOKKAIDO_XIII = frozenset(
-    "01206 01207 01208 01211 01223 "
-    "01543 01544 01545 01546 01547 01549 01550 01552 01564 "
-    "01631 01632 01633 01634 01635 01636 01637 01638 01639 01641 01642 01643 01644 01645 01646 "
-    "01647 01648 01649 01661 01662 01663 01664 01665 01667 01668 01691 01692 01693 01694".split()
+    ["01206", "01207", "01208", "01211", "01223", "01543", "01544", "01545", "01546", "01547", "01549", "01550", "01552", "01564", "01631", "01632", "01633", "01634", "01635", "01636", "01637", "01638", "01639", "01641", "01642", "01643", "01644", "01645", "01646", "01647", "01648", "01649", "01661", "01662", "01663", "01664", "01665", "01667", "01668", "01691", "01692", "01693", "01694"]
 )
-_TOKYO_XIV = frozenset("13421".split())  # Ogasawara (west of 140°30' and east of 143° are XVIII, XIX)
-_KAGOSHIMA_I = frozenset("46303 46304 46527 46529 46530 46531 46532 46533 46534 46535 46222".split())
-_OKINAWA_XVI = frozenset("47207 47214 47375 47381 47382".split())
-_OKINAWA_XVII = frozenset("47357 47358".split())
+_TOKYO_XIV = frozenset(["13421"])  # Ogasawara (west of 140°30' and east of 143° are XVIII, XIX)
+_KAGOSHIMA_I = frozenset(["46303", "46304", "46527", "46529", "46530", "46531", "46532", "46533", "46534", "46535", "46222"])
+_OKINAWA_XVI = frozenset(["47207", "47214", "47375", "47381", "47382"])
+_OKINAWA_XVII = frozenset(["47357", "47358"])
 
 
 def zone_epsg(city_code: str) -> int:
@@ -108,7 +102,8 @@ def _moved(source: int, target: int, *coordinates: ArrayLike) -> list[NDArray[np
     """Transformed coordinates; pyproj warns at arrays of one element, so these go as lists."""
     arrays = [np.asarray(c, float) for c in coordinates]
     given = [a.tolist() if a.ndim and a.size == 1 else a for a in arrays]
-    return [np.asarray(c, float) for c in transformer(source, target).transform(*given)]
+    transform: Any = transformer(source, target).transform
+    return [np.asarray(c, float) for c in transform(*given)]
 
 
 def project(lon: ArrayLike, lat: ArrayLike, epsg: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
