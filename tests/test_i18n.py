@@ -1,0 +1,85 @@
+"""Every text shown to a person exists in Japanese and English, and every error has a remedy."""
+
+from __future__ import annotations
+
+import ast
+import re
+import string
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from citymap.i18n import LANGUAGES, _flatten, catalogue, t
+
+SOURCE = Path(__file__).resolve().parent.parent / "src" / "citymap"
+FILES = sorted((SOURCE / "i18n" / "catalogue").glob("*.toml"))
+# fetch_…, not_found, …: keys given literally to an error of the family
+RAISED = {"CitymapError", "BadInputError", "SchemaError"}
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_no_key_stands_twice() -> None:
+    keys = Counter(
+        key
+        for file in FILES
+        for key, _ in _flatten("", tomllib.loads(file.read_text(encoding="utf-8")))
+    )
+    assert [k for k, n in keys.items() if n > 1] == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
+def test_every_key_has_both_languages_with_the_same_placeholders(file: Path) -> None:
+    for key, texts in _flatten("", tomllib.loads(file.read_text(encoding="utf-8"))):
+        assert set(texts) == set(LANGUAGES), key
+        assert all(v.strip() for v in texts.values()), key
+        ja, en = placeholders(texts["ja"]), placeholders(texts["en"])
+        assert ja == en, f"{key}: {ja ^ en}"
+
+
+def test_japanese_texts_are_japanese() -> None:
+    # names such as "CSV" or "3D" stay as they are; anything of three words is a sentence
+    plain = [
+        k for k, v in catalogue().items()
+        if len(v["ja"].split()) >= 3 and not re.search("[\u3040-\u30ff\u4e00-\u9fff]", v["ja"])
+    ]  # fmt: skip
+    assert plain == []
+
+
+def test_every_error_has_a_remedy_and_every_remedy_an_error() -> None:
+    errors = {k.removeprefix("error.") for k in catalogue() if k.startswith("error.")}
+    remedies = {k.removeprefix("remedy.") for k in catalogue() if k.startswith("remedy.")}
+    assert errors - remedies == set()
+    assert remedies - errors == set()
+
+
+def raised_keys() -> set[tuple[str, str]]:
+    """Literal first arguments of our errors, with the place where they stand."""
+    found = set()
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (
+                isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)
+            ):
+                continue
+            name = (
+                node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            )
+            if name in RAISED and isinstance(node.args[0].value, str):
+                found.add((node.args[0].value, f"{path.relative_to(SOURCE)}:{node.lineno}"))
+    return found
+
+
+def test_every_error_raised_in_the_code_has_a_text() -> None:
+    missing = {(k, place) for k, place in raised_keys() if f"error.{k}" not in catalogue()}
+    assert missing == set()
+
+
+def test_an_unknown_placeholder_does_not_break_a_message() -> None:
+    assert t("error.not_found", "en", path="x") == "x does not exist"
+    assert t("error.not_found", "en", other=1) == "{path} does not exist"
+    assert t("no.such.key") == "no.such.key"
