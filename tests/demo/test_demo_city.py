@@ -387,6 +387,7 @@ def test_it_has_the_gaps_of_real_data(buildings: list[etree._Element]) -> None:
     assert any(b.find("bldg:consistsOfBuildingPart", NS) is not None for b in buildings)
     assert any(b.find(".//gml:interior", NS) is not None for b in buildings)
     assert any(b.find(".//bldg:RoofSurface", NS) is not None for b in buildings)
+    assert any(b.find(".//bldg:BuildingInstallation", NS) is not None for b in buildings)
 
 
 def test_open_data_have_the_published_columns(demo: Path) -> None:

@@ -21,7 +21,7 @@ from citymap.demo.streets import Block, to_xy
 LAND_USE = {
     "house": "211", "rowshop": "212", "office": "212", "tower": "212", "apartment": "211",
     "bigbox": "212", "factory": "213", "warehouse": "216", "school": "214", "gym": "214",
-    "hospital": "214", "cityhall": "214", "temple": "214", "annex": "214", "station": "216",
+    "hospital": "214", "cityhall": "214", "temple": "214", "hall": "214", "annex": "214", "station": "216",
     "farmhouse": "211", "barn": "219", "utility": "214", "parking": "222", "park": "217",
     "field": "201", "yard": "224", "plaza": "215", "dryfield": "202",
 }  # fmt: skip

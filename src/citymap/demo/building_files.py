@@ -11,7 +11,7 @@ import numpy as np
 
 from citymap import crs, meshcode
 from citymap.demo import gml
-from citymap.demo.buildings import COURT, FLAT, GABLE, PARTS, Buildings
+from citymap.demo.buildings import COURT, FLAT, GABLE, PARTS, RECT, Buildings
 from citymap.demo.parcels import KINDS
 from citymap.demo.plan import CITY_CODE, CITY_NAME, EPSG, Array
 from citymap.progress import Progress
@@ -103,6 +103,16 @@ def _roofed(
         faces.append(("RoofSurface", gml.polygon((e[1], e[2], r[1]))))
         faces.append(("RoofSurface", gml.polygon((e[3], e[0], r[0]))))
     return faces
+
+
+def _roof_house(ring: list[str], roof_m: float, gid: str) -> str:
+    """A 塔屋 on a flat roof, as an outer installation."""
+    faces = _prism(ring, [], f"{roof_m:.3f}", f"{roof_m + 3.2:.3f}")[1:]  # it has no floor
+    return (
+        f'<bldg:outerBuildingInstallation><bldg:BuildingInstallation gml:id="{gid}_roofhouse">'
+        f"<bldg:lod2Geometry>{gml.multi_surface(faces)}</bldg:lod2Geometry>"
+        "</bldg:BuildingInstallation></bldg:outerBuildingInstallation>\n"
+    )
 
 
 def _risk_text(risks: Sequence[Risk], i: int) -> str:
@@ -247,6 +257,8 @@ def _building(
                 )
             two, tail = _bounded(typed, gid)
             out.append(two)
+            if roof == FLAT and shape == RECT and b.storeys[i] >= 5:
+                out.append(_roof_house(extra, eaves, gid))
     out += [tail, parts]
     if address:
         out.append(

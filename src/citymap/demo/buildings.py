@@ -80,6 +80,8 @@ LOOK: dict[str, Kind] = {
                       (("601", 0.97), ("605", 0.03)), (0.8, 0.2, 0, 0, 0), (0, 0.55, 0.45), 0.05),
     "barn": Kind((("451", 1),), (5, 8, 7, 11), (1, 3), ((1, 0.8), (2, 0.2)), 3.4,
                  (("601", 0.5), ("604", 0.5)), (1, 0, 0, 0, 0), (0.2, 0.8, 0), 0.05),
+    "hall": Kind((("422", 1),), (10, 18, 10, 15), (1, 1.5), ((1, 0.3), (2, 0.6), (3, 0.1)), 3.6,
+                 _RC, (0.8, 0.2, 0, 0, 0), (0.7, 0.3, 0), 0.5),
     "utility": Kind((("452", 1),), (14, 26, 12, 20), (6, 6), ((1, 0.6), (2, 0.4)), 5.0, _RC,
                     (1, 0, 0, 0, 0), (1, 0, 0), 0.3),
 }  # fmt: skip
@@ -91,7 +93,7 @@ class Buildings:
 
     ring: Array  # (n, 8, 2) corners, counter-clockwise, the first `corners` count
     corners: Ints
-    extra: Array  # (n, 4, 2) courtyard, ridge (first two) or the two cuts between parts
+    extra: Array  # (n, 4, 2) courtyard, ridge (first two), cuts between parts (two) or roof house
     shape: Ints
     roof: Ints
     kind: Ints
@@ -273,6 +275,12 @@ def _outline(
         [np.stack(k, axis=1) for k in ((-hx, -hy), (-hx, hy), (hx, hy), (hx, -hy))], axis=1
     )
     extra[c] = hole[c]
+    flat = (shape == RECT) & (roof == FLAT)  # room for the lift and stairs on the roof
+    px, py = a * 0.34, b * 0.38
+    house = np.stack(
+        [np.stack(k, axis=1) for k in ((-px, -py), (px, -py), (px, py), (-px, py))], axis=1
+    )
+    extra[flat] = house[flat]
     m = shape == PARTS  # cut across at xs: the part at the right is lower
     xs = a * rng.uniform(0.0, 0.35, n)
     cut = np.stack([np.stack([xs, -b], axis=1), np.stack([xs, b], axis=1)], axis=1)

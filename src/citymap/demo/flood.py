@@ -13,7 +13,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from citymap.demo.ground import DATUM_M, SLOPE, Tin, plain_m
+from citymap.demo.ground import DATUM_M, SLOPE, Tin, breadth, plain_m
 from citymap.demo.plan import EPSG, Array, Plan
 
 Floats = NDArray[np.float32]
@@ -49,7 +49,7 @@ def depth_m(plan: Plan, sc: Scenario, s: Array, t: Array, ground_m: Array) -> tu
     r = plan.radius_m
     if sc.tributary < 0:
         away = np.clip(np.abs(t) - 90, 0, None)
-        surface = DATUM_M - s * SLOPE + sc.above_plain_m - sc.fall * away
+        surface = DATUM_M - s * SLOPE + sc.above_plain_m - sc.fall / breadth(plan) * away
         if sc.scale == "1":  # the left bank holds upstream of the town and far downstream
             held = np.clip((np.abs(s - 0.25 * r) - 0.55 * r) / 150, 0, 1)
             surface = surface - np.where(t > 0, 3.5 * held, 0.0)

@@ -23,6 +23,11 @@ WATER_LEVEL_M = -3.1  # of the main river on an ordinary day, above the plain
 WATER_HALF_M = 27.2
 
 
+def breadth(plan: Plan) -> float:
+    """How much flatter than in a small town the valley floor is: larger cities lie on wider plains."""
+    return float(max(1.0, plan.radius_m / 1200) ** 0.7)
+
+
 def plain_m(plan: Plan, s: Array, t: Array) -> Array:
     """The land without rivers: plain, natural levee, back swamp, terraces, hills."""
     r, p = plan.radius_m, plan.phases
@@ -33,7 +38,7 @@ def plain_m(plan: Plan, s: Array, t: Array) -> Array:
         + 0.9 * np.exp(-(((a - 150) / 90) ** 2))
         - 1.5 * np.exp(-(((a - 430) / 170) ** 2)) * (0.7 + 0.3 * np.sin(s / 400 + p[7]))
     )
-    z = z + np.where(t > 0, t / 330, a / 650)
+    z = z + np.where(t > 0, t / 330, a / 650) / breadth(plan)
 
     z = z + 0.35 * np.sin(s / 95 + t / 140 + p[3]) * np.sin(t / 110 + p[1]) * np.clip(
         (a - 100) / 100, 0, 1
@@ -53,7 +58,7 @@ def plain_m(plan: Plan, s: Array, t: Array) -> Array:
     )
     z = z + hill * hill * bumps
     # an old meander cut off on the right bank, downstream: the lowest and wettest place
-    low = ((s - 0.28 * r) / (0.30 * r + 90)) ** 2 + ((t + 360) / 170) ** 2
+    low = ((s - 0.28 * r) / (0.30 * r + 90)) ** 2 + ((t + 360) / (170 * breadth(plan))) ** 2
     return np.asarray(z - 2.3 * np.exp(-low))
 
 

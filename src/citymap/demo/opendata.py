@@ -104,7 +104,7 @@ AED_COLUMNS = (
     "URL",
     "備考",
 )
-_LANDMARKS = ("school", "gym", "hospital", "cityhall", "temple", "station")
+_LANDMARKS = ("school", "gym", "hospital", "cityhall", "temple", "station", "hall")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,8 @@ class Site:
 def building_names(b: Buildings, quarters: Sequence[District]) -> list[tuple[str, str]]:
     """gml:name and its reading for landmarks; empty for the rest."""
     out = [("", "")] * len(b)
-    schools = gyms = temples = 0
+    schools = temples = 0
+    halls: dict[str, int] = {}
     stem: dict[int, tuple[str, str]] = {}
     landmark = np.isin(b.kind, [parcels.CODE[k] for k in _LANDMARKS])
     for i in np.flatnonzero(landmark).tolist():
@@ -141,9 +142,12 @@ def building_names(b: Buildings, quarters: Sequence[District]) -> list[tuple[str
             stem[int(b.cell[i])] = (f"市立{town.town}{tail[0]}", f"しりつ{kana}{tail[1]}")
             out[i] = stem[int(b.cell[i])]
         elif kind == "gym":
-            gyms += 1
-            n, k = stem.get(int(b.cell[i]), (f"{town.town}", kana))
-            out[i] = (f"{n}体育館", f"{k}たいいくかん")
+            n, reading = stem.get(int(b.cell[i]), (f"市立{town.town}学園", f"しりつ{kana}がくえん"))
+            out[i] = (f"{n}体育館", f"{reading}たいいくかん")
+        elif kind == "hall":
+            halls[town.town] = k = halls.get(town.town, 0) + 1
+            number = ("", "") if k == 1 else (f"第{k}", f"だい{k}")
+            out[i] = (f"{town.town}{number[0]}公民館", f"{kana}{number[1]}こうみんかん")
         elif kind == "hospital":
             out[i] = (f"{CITY_NAME}立病院", "みどりかわしりつびょういん")
         elif kind == "cityhall":
@@ -197,7 +201,7 @@ def write_shelters(path: Path, sites: Sequence[Site], flooding: Flooding) -> int
     """Write the 指定緊急避難場所 list; a site floods-safe only where people stay dry."""
     rows: list[dict[str, object]] = []
     for s in sites:
-        if s.kind not in ("school", "gym", "park", "cityhall"):
+        if s.kind not in ("school", "gym", "park", "cityhall", "hall"):
             continue
         depth = _worst_depth(flooding, s)
         dry = depth == 0 or (s.kind != "park" and depth < 3 and s.storeys >= 3)

@@ -14,7 +14,7 @@ from citymap.demo.streets import Block
 # Everything that can stand on a lot. Order is the code kept in arrays.
 KINDS = (
     "house", "rowshop", "office", "tower", "apartment", "bigbox", "factory", "warehouse", "school",
-    "gym", "hospital", "cityhall", "temple", "annex", "station", "farmhouse", "barn", "utility",
+    "gym", "hospital", "cityhall", "temple", "annex", "station", "farmhouse", "barn", "utility", "hall",
     "parking", "park", "field", "yard", "plaza",
 )  # fmt: skip
 CODE = {k: i for i, k in enumerate(KINDS)}
@@ -53,7 +53,7 @@ def _pick(rng: np.random.Generator, choice: dict[str, float]) -> str:
     return next(iter(choice))
 
 
-HOMES = {"house": 0.90, "parking": 0.05, "rowshop": 0.02, "park": 0.008}
+HOMES = {"house": 0.90, "parking": 0.05, "rowshop": 0.02, "park": 0.008, "hall": 0.003}
 MIX: dict[str, tuple[tuple[float, float], dict[str, float]]] = {
     "core": ((24, 38), {"office": 0.5, "tower": 0.22, "apartment": 0.14, "parking": 0.08}),
     "centre": ((11, 21), {"rowshop": 0.46, "office": 0.16, "apartment": 0.13, "house": 0.16,
