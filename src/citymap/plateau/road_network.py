@@ -32,6 +32,11 @@ def _projected(wkb: list[bytes], epsg: int) -> NDArray[np.object_]:
     return np.asarray(geometries, dtype=object)
 
 
+def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows without the copies of one road in the files of several meshes."""
+    return list({(r["gml_id"], r["geometry"]): r for r in rows}.values())
+
+
 def write_roads(workspace: Workspace, *, epsg: int, progress: Progress | None = None) -> int:
     """Build `roads.parquet` anew from the links and road surfaces in the workspace.
 
@@ -42,14 +47,14 @@ def write_roads(workspace: Workspace, *, epsg: int, progress: Progress | None = 
     lines: list[dict[str, Any]] = []
     linked: set[str] = set()
     if links_path(workspace).is_file():
-        links = pq.read_table(links_path(workspace)).to_pylist()
+        links = _once(pq.read_table(links_path(workspace)).to_pylist())
         for row, line in zip(links, _projected([r["geometry"] for r in links], epsg), strict=True):
             linked.add(row["gml_id"])
             lines.append({**row, "line": line, "source": "lod0"})
     surfaces = workspace.base / "road.parquet"
     if surfaces.is_file():
         table = pq.read_table(surfaces, columns=["gml_id", "kind", "name", "geometry"]).to_pylist()
-        rows = [r for r in table if r["gml_id"] not in linked]
+        rows = _once([r for r in table if r["gml_id"] not in linked])
         polygons = _projected([r["geometry"] for r in rows], epsg)
         for i, line, width_m in centrelines(polygons, progress):
             lines.append({

@@ -43,10 +43,7 @@ _RIVER_RANKS = (
 
 
 def _merge(path: Path, declared: Table, rows: list[dict[str, Any]], replaced: set[str]) -> int:
-    """Old rows of other files + new rows → the file; the number of rows now in it.
-
-    The same feature stands in the files of every mesh it touches: one of them is kept.
-    """
+    """Old rows of other files + new rows → the file; the number of rows now in it."""
     table = pa.Table.from_pylist(rows, schema=declared.schema())
     if path.is_file():
         old = pq.read_table(path).replace_schema_metadata(None)
@@ -54,10 +51,12 @@ def _merge(path: Path, declared: Table, rows: list[dict[str, Any]], replaced: se
         table = pa.concat_tables(
             [old.filter(pa.array(mask, pa.bool_())).cast(declared.schema()), table]
         )
+    # A feature may stand in the files of several meshes: each file keeps its own row, so that one
+    # file can be imported again without losing what the others say.
     seen: set[tuple[object, ...]] = set()
     keep: list[bool] = []
-    ids = table.column("gml_id").to_pylist()
-    for key in zip(ids, table.column("geometry").to_pylist(), strict=True):
+    columns = (table.column(c).to_pylist() for c in ("gml_id", "source_file", "geometry"))
+    for key in zip(*columns, strict=True):
         keep.append(not key[0] or key not in seen)
         seen.add(key)
     table = table.filter(pa.array(keep, pa.bool_())).sort_by([("source_file", "ascending")])
