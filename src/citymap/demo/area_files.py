@@ -69,15 +69,26 @@ def land(plan: Plan, blocks: list[Block], parcels: Parcels, margin_m: float) -> 
         if b.kind or (b.cell.use not in mixed and of not in open_in):
             whole.add(of)
             out.append(Area(block_ring(plan, b), special.get(b.kind, _CELL_LAND[b.cell.use])))
+    runs: list[tuple[tuple[int, int], str, list[float]]] = []
     for k, kind in enumerate(kinds):
         if kind == "station" or owner[k] in whole:
             continue
-        cell = plan.cells[parcels.cell[k]]
         s0, t0, s1, t1 = parcels.rect[k].tolist()
         code = LAND_USE[kind]
         if kind == "field" and (int(parcels.block[k]) * 7 + int(parcels.number[k]) * 3) % 5 == 0:
             code = "202"
-        out.append(Area(block_ring(plan, Block(cell, 0, s0, t0, s1, t1, trunk=False)), code))
+        if runs and runs[-1][:2] == (owner[k], code):  # lots side by side of one use are one area
+            last = runs[-1][2]
+            if last[1::2] == [t0, t1] and abs(last[2] - s0) < 1e-6:
+                last[2] = s1
+                continue
+            if last[::2] == [s0, s1] and abs(last[3] - t0) < 1e-6:
+                last[3] = t1
+                continue
+        runs.append((owner[k], code, [s0, t0, s1, t1]))
+    for of, code, (s0, t0, s1, t1) in runs:
+        lot = Block(plan.cells[of[0]], 0, s0, t0, s1, t1, trunk=False)
+        out.append(Area(block_ring(plan, lot), code))
     out += [Area(extent(plan, c), "203") for c in plan.cells if c.use == "forest"]
     s0, t0, s1, t1 = plan.bounds
     low, high = s0 - margin_m, s1 + margin_m

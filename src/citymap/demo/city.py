@@ -58,10 +58,15 @@ def _settle(
     excess = len(all_of) - count
     keep = np.ones(len(all_of), bool)
     if excess > 0:
-        # vacant lots: houses and barns only, those far from the station first
         usual = np.isin(all_of.kind, [parcels.CODE[k] for k in ("house", "farmhouse", "barn")])
-        draw = np.random.default_rng([seed, 61]).random(len(all_of)) + ~usual * 10.0
-        keep[np.argsort(draw, kind="stable")[:excess]] = False
+        draw = np.random.default_rng([seed, 61]).random(len(all_of))
+        if excess < 0.3 * count:  # vacant lots here and there
+            order = draw + ~usual * 10.0
+        else:  # fewer than the smallest plan holds: a village round the station
+            middle = drawn.to_xy(np.array([drawn.station_s]), np.array([drawn.rail_t]))
+            away = np.hypot(all_of.centre[:, 0] - middle[0], all_of.centre[:, 1] - middle[1])
+            order = -away * (0.7 + 0.6 * draw)
+        keep[np.argsort(order, kind="stable")[:excess]] = False
     chosen = {f.name: getattr(all_of, f.name)[keep] for f in fields(all_of)}
     return drawn, roads, blocks, lots, Stock(**chosen)
 
@@ -103,8 +108,7 @@ def _sites(
                     float(stock.area_m2[i]),
                 )
             )
-    quad = _parks(drawn, lots)
-    for k, corners in quad:
+    for k, corners in _parks(drawn, lots):
         quarter = quarters[lots.cell[k]]
         x, y = corners.mean(axis=0).tolist()
         (ax, ay), (bx, by) = corners[2] - corners[0], corners[3] - corners[1]
