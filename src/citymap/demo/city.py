@@ -62,10 +62,9 @@ def _settle(
         draw = np.random.default_rng([seed, 61]).random(len(all_of))
         if excess < 0.3 * count:  # vacant lots here and there
             order = draw + ~usual * 10.0
-        else:  # fewer than the smallest plan holds: a village round the station
-            middle = drawn.to_xy(np.array([drawn.station_s]), np.array([drawn.rail_t]))
-            away = np.hypot(all_of.centre[:, 0] - middle[0], all_of.centre[:, 1] - middle[1])
-            order = -away * (0.7 + 0.6 * draw)
+        else:  # far fewer than the smallest plan holds: thinned out, landmarks stay
+            common = ("house", "farmhouse", "barn", "rowshop", "office", "apartment", "factory")
+            order = draw + ~np.isin(all_of.kind, [parcels.CODE[k] for k in common]) * 10.0
         keep[np.argsort(order, kind="stable")[:excess]] = False
     chosen = {f.name: getattr(all_of, f.name)[keep] for f in fields(all_of)}
     return drawn, roads, blocks, lots, Stock(**chosen)
