@@ -124,7 +124,7 @@ def main() -> None:
         print(f"plain float32 b3dm   {plain / loaded.count:,.0f}")
         print(f"ratio                {leaf * loaded.count / plain:.0%} (target 40 %)")
         print(f"all levels           {stats['bytes'] / 1e6:.1f} MB")
-        for error in (16.0, 4.0):
+        for error in (16.0, 4.0, 2.0):
             view = first_view_bytes(folder, max_error_px=error)
             print(
                 f"first view           {view['bytes'] / 1e6:.2f} MB in {view['tiles']:.0f} tiles "

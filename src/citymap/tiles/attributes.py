@@ -230,6 +230,7 @@ def _risks(columns: Columns, table: pa.Table, labels: dict[tuple[str, int], str]
                 if scale:
                     words.append(_SCALES.get(scale, {}).get(lang, scale))
                 title[lang] = " ".join(w for w in (*words, _QUANTITIES[quantity][lang]) if w)
+                title[lang] = title[lang].replace(" （", "（")
             entry: dict[str, Any] = {
                 "id": f"{id_}:{quantity}", "title": title, "group": "risk", "hazard": hazard,
                 "river": name, "scale": scale, "quantity": quantity,
@@ -237,8 +238,8 @@ def _risks(columns: Columns, table: pa.Table, labels: dict[tuple[str, int], str]
             }  # fmt: skip
             if (np.isnan(found) & recorded).any():  # assumed to flood, but this number is not given
                 entry["nodata_label"] = {
-                    "ja": f"{_QUANTITIES[quantity]['ja']}の記載なし（他の項目は記載あり）",
-                    "en": f"No {quantity} recorded (though other values may be)",
+                    "ja": f"{_QUANTITIES[quantity]['ja']}の記載なし",
+                    "en": f"No {quantity} recorded",
                 }
             if quantity == "rank":
                 ranks = sorted({int(v) for v in np.unique(found[~np.isnan(found)])})

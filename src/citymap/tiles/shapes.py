@@ -50,7 +50,7 @@ class Shapes:
     """Triangulated polygons of all buildings: lon, lat (deg), 標高 (m).
 
     `first[slot, row]:last[slot, row]` are the polygons of a building; `lon, lat` its middle;
-    `span_m` the diagonal of its outline; `bottom_m, top_m` its 標高 range; `geoid_m` the geoid height there. `block_error_m` is how far
+    `bottom_m, top_m` its 標高 range; `geoid_m` the geoid height there. `block_error_m` is how far
     the block may stray from LOD1, `near_error_m` how far LOD1 may stray from the nearest shape.
     """
 
@@ -63,7 +63,6 @@ class Shapes:
     surface: NDArray[np.uint8]
     lon: NDArray[np.float64]
     lat: NDArray[np.float64]
-    span_m: NDArray[np.float64]
     bottom_m: NDArray[np.float64]
     top_m: NDArray[np.float64]
     geoid_m: NDArray[np.float64]
@@ -281,9 +280,7 @@ def load(workspace: Workspace, *, progress: Progress) -> Shapes:
         last[s] = np.searchsorted(key, np.arange(count) * 4 + s, side="right")
 
     # the middle of each building, its heights, and shapes for those that have none
-    lon, lat, span = _middles(
-        footprints, polygons, row, known, count, place=str(workspace.buildings)
-    )
+    lon, lat = _middles(footprints, polygons, row, known, count, place=str(workspace.buildings))
     ground = _floats(table, "ground_elevation_m")
     none = ~np.isfinite(bottom)
     if none.any():
@@ -354,7 +351,7 @@ def load(workspace: Workspace, *, progress: Progress) -> Shapes:
     return Shapes(
         first=first, last=last, vertex_start=parts.vertex_start(), coords=parts.coords(),
         triangle_start=parts.triangle_start(), triangles=parts.triangles(), surface=parts.surface(),
-        lon=lon, lat=lat, span_m=span, bottom_m=bottom, top_m=top, geoid_m=geoid,
+        lon=lon, lat=lat, bottom_m=bottom, top_m=top, geoid_m=geoid,
         block_error_m=error, near_error_m=near_error, ids=ids,
     )  # fmt: skip
 
@@ -427,8 +424,8 @@ def _outer_rings(
 def _middles(
     footprints: Polygons, polygons: Polygons, row: NDArray[np.int64], known: NDArray[np.bool_],
     count: int, *, place: str,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
-    """Middle (lon, lat) and diagonal (m) of the bounding rectangle of each building."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
+    """Middle of the bounding rectangle of each building."""
     low, high = np.full((count, 2), np.inf), np.full((count, 2), -np.inf)
 
     def grow(source: Polygons, item: NDArray[np.int64], use: NDArray[np.bool_]) -> None:
@@ -450,12 +447,7 @@ def _middles(
     if bad.size:
         raise BadInputError("no_shape", place=place, row=int(bad[0]))
     middle = (low + high) / 2
-    size = (high - low) * k.M_PER_DEG
-    return (
-        middle[:, 0],
-        middle[:, 1],
-        np.hypot(size[:, 0] * np.cos(np.radians(middle[:, 1])), size[:, 1]),
-    )
+    return middle[:, 0], middle[:, 1]
 
 
 def _roof_difference(

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 MAX_FEATURES = 800  # of a leaf
 MAX_TRIANGLES = 60_000  # of a leaf, at its nearest level
 MAX_BLOCKS = 6000  # of an inner tile
-MAX_DEPTH = 14
+MAX_HALF_M = 1500.0  # of a leaf: wider, and the quantised positions would be off by centimetres
+MAX_DEPTH = 24
 GZIP_LEVEL = 6
 
 
@@ -64,7 +65,6 @@ class _Tree:
         starts = shapes.triangle_start
         self.triangles = starts[shapes.last[NEAR]] - starts[shapes.first[NEAR]]
         self.height = shapes.top_m - shapes.bottom_m
-        self.size_m = np.hypot(self.height, shapes.span_m)
         self.nodes: list[_Node] = []
 
     def _node(self, rows: NDArray[np.int64], slot: int, error_m: float) -> _Node:
@@ -83,24 +83,29 @@ class _Tree:
         self, rows: NDArray[np.int64], x: float, y: float, half_m: float, depth: int = 0
     ) -> _Node:
         """The tile of the square around x, y that holds `rows`, with all below it."""
-        small = rows.size <= MAX_FEATURES and self.triangles[rows].sum() <= MAX_TRIANGLES
-        if small or rows.size == 1 or depth == MAX_DEPTH:
+        light = rows.size <= MAX_FEATURES and self.triangles[rows].sum() <= MAX_TRIANGLES
+        if depth == MAX_DEPTH or rows.size == 1 or (light and half_m <= MAX_HALF_M):
             return self.leaf(rows)
-        node = self._node(rows[:0], BLOCK, 0.0)
         east, north = self.x[rows] >= x, self.y[rows] >= y
+        quarters = []
         for e, n in ((False, False), (True, False), (False, True), (True, True)):
             inside = rows[(east == e) & (north == n)]
             if inside.size:
                 dx, dy = (half_m / 2 if e else -half_m / 2), (half_m / 2 if n else -half_m / 2)
-                node.children.append(self.split(inside, x + dx, y + dy, half_m / 2, depth + 1))
-        # From afar the tallest stand for all; the size of what is left out is the error.
+                quarters.append((inside, x + dx, y + dy, half_m / 2, depth + 1))
+        if len(quarters) == 1:  # nothing to tell apart yet
+            return self.split(*quarters[0])
+        node = self._node(rows[:0], BLOCK, 0.0)
+        node.children = [self.split(*quarter) for quarter in quarters]
+        # From afar the tallest stand for all; what is left out is an error as high as it stands.
         order = rows[np.argsort(-self.height[rows], kind="stable")]
         shown, hidden = order[:MAX_BLOCKS], order[MAX_BLOCKS:]
         node.rows = np.sort(shown)
         below = max(child.error_m for child in node.children)
         own = max(
             float(self.shapes.block_error_m[shown].max(initial=0.0)),
-            float(self.size_m[hidden].max(initial=0.0)),
+            float(self.height[hidden].max(initial=0.0)),
+            2 * half_m / 32767,  # the step of the quantised positions
         )
         node.error_m = max(own, below + 0.5)
         return node
