@@ -1,0 +1,108 @@
+/**
+ * Single buildings in 3D Tiles: picked by row, coloured by row, standing on the map's plane.
+ * Reaches into private methods of deck.gl's Tile3DLayer: the version is pinned and tested.
+ */
+import {Tile3DLayer} from '@deck.gl/geo-layers';
+import {Matrix4, Vector3} from '@math.gl/core';
+import {BoundingSphere} from '@math.gl/culling';
+
+import {colourVertices, decode, type TileMesh} from './geometry';
+
+/* eslint-disable @typescript-eslint/no-explicit-any */
+type Any = any;
+
+const MATERIAL = {
+  pbrMetallicRoughness: {baseColorFactor: [1, 1, 1, 1], metallicFactor: 0, roughnessFactor: 1}, doubleSided: true
+};
+
+export type Colours = {rgb: Uint8Array; version: number};
+
+// `_getSubLayer` is private to TypeScript only; the cast lets us override it.
+export class CityTilesLayer extends (Tile3DLayer as Any) {
+  static layerName = 'CityTilesLayer';
+
+  updateState(params: Any): void {
+    super.updateState(params);
+    const {props, oldProps} = params;
+    if (props.colours !== oldProps.colours || props.selected !== oldProps.selected) {
+      const cache = (this.state as Any).layerMap ?? {};
+      for (const id of Object.keys(cache)) cache[id].needsUpdate = true;
+    }
+  }
+
+  /** Bounding volumes follow the buildings down to the plane, or near tiles would be culled. */
+  static lower(tileset: Any, drop: number, relief: number): void {
+    const visit = (tile: Any): void => {
+      const center = new Vector3(tile.boundingVolume.center);
+      const radius = tile.boundingVolume.radius ?? halfDiagonal(tile.boundingVolume.halfAxes);
+      const up = new Vector3(center).normalize();
+      tile.boundingVolume = new BoundingSphere(center.subtract(up.multiplyByScalar(drop)), radius + relief);
+      for (const child of tile.children ?? []) visit(child);
+    };
+    if (tileset.root) visit(tileset.root);
+  }
+
+  _mesh(tile: Any): TileMesh | null {
+    const content = tile.content;
+    if (content._citymap !== undefined) return content._citymap as TileMesh | null;
+    const gltf = content.gltf;
+    const node = gltf?.scene?.nodes?.[0] ?? gltf?.nodes?.[0];
+    const primitive = node?.mesh?.primitives?.[0];
+    const table = (gltf?.extensions?.EXT_structural_metadata ?? gltf?.userData?.extensions?.EXT_structural_metadata)
+      ?.propertyTables?.[0];
+    const row = table?.properties?.row;
+    const rows = row?.data ?? row?.values ?? content.batchTableJson?.row;
+    if (!primitive || !rows) {
+      content._citymap = null;
+      return null;
+    }
+    const matrix = new Matrix4(content.modelMatrix ?? Matrix4.IDENTITY).multiplyRight(new Matrix4(node.matrix ?? Matrix4.IDENTITY));
+    const origin = content.cartographicOrigin as number[];
+    content._citymap = decode(primitive, matrix as unknown as number[], origin[2] ?? 0, rows);
+    content.gltf = null; // the decoded copy is all that is needed
+    return content._citymap as TileMesh;
+  }
+
+  _getSubLayer(tile: Any, oldLayer?: Any): Any {
+    if (!tile.content) return null;
+    const mesh = this._mesh(tile);
+    if (!mesh) return null;
+    const {colours, selected} = this.props as Any;
+    const key = `${colours.version}:${selected}`;
+    const content = tile.content;
+    if (content._key !== key) {
+      content._key = key;
+      content.attributes = {
+        positions: {value: mesh.positions, size: 3},
+        normals: {value: mesh.normals, size: 3},
+        colors: {value: colourVertices(mesh, colours.rgb, selected), size: 4, type: 'unorm8', normalized: true}
+      };
+      content.indices = {value: mesh.indices, size: 1};
+      content.featureIds = mesh.rows;
+      content.material = MATERIAL;
+      content.modelMatrix = null;
+      content.cartographicOrigin = new Vector3(content.cartographicOrigin[0], content.cartographicOrigin[1], 0);
+      oldLayer = undefined; // a new geometry with the new colours
+    }
+    return (this as Any)._makeSimpleMeshLayer(tile, oldLayer);
+  }
+
+  /** The base class skips tiles whose centre is far from the pointer: wrong for tiles wider than that. */
+  filterSubLayer({layer, viewport}: Any): boolean {
+    const {tile} = layer.props;
+    return Boolean(tile.selected && tile.viewportIds.includes(viewport.id));
+  }
+
+  getPickingInfo({info, sourceLayer}: Any): Any {
+    info.sourceTile = sourceLayer?.props?.tile;
+    info.row = info.picked ? info.index : null;
+    return info;
+  }
+}
+
+function halfDiagonal(axes: ArrayLike<number> | undefined): number {
+  if (!axes) return 1000;
+  let sum = 0;
+  for (let i = 0; i < 9; i++) sum += axes[i] * axes[i];
+  return Math.sqrt(sum);
+}

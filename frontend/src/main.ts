@@ -1,0 +1,298 @@
+/** Starts the page: reads the manifest and the URL, joins map, panel and bridge around one state. */
+import './ui/style.css';
+
+import {Bridge, type Incoming} from './bridge';
+import {readDeck} from './deck_json';
+import {setLang, t, type Lang} from './i18n';
+import {BUILDING, paint, type Rule} from './legend';
+import {City, type Attribute} from './manifest';
+import {MapView, type Hit} from './map_view';
+import {fromHash, readRules, toHash, type State, type View} from './state';
+import {Chrome} from './ui/chrome';
+import {el} from './ui/dom';
+import {key as entryKey} from './ui/legend_box';
+import type {Found} from './ui/search';
+
+const query = new URLSearchParams(location.search);
+const wantedLang = (): Lang => {
+  const asked = query.get('lang') ?? navigator.language;
+  return asked.startsWith('ja') ? 'ja' : 'en';
+};
+
+class Page {
+  private state: State;
+  private chrome!: Chrome;
+  private map!: MapView;
+  private city!: City;
+  private bridge: Bridge;
+  private selectedRow = -1;
+  private paintedFor = '';
+  matching = 0;
+
+  constructor() {
+    this.state = fromHash(location.hash, query.has('lang') || !navigator.language.startsWith('en') ? wantedLang() : 'en');
+    if (query.get('lang') === 'ja' || query.get('lang') === 'en') this.state.lang = query.get('lang') as Lang;
+    this.bridge = new Bridge((m) => void this.receive(m));
+  }
+
+  async start(): Promise<void> {
+    setLang(this.state.lang);
+    document.documentElement.lang = this.state.lang;
+    const root = document.getElementById('chrome') as HTMLElement;
+    const skeleton = el('div', {class: 'loading', role: 'status'}, t('loading'));
+    root.append(skeleton);
+    try {
+      this.city = await City.load(new URL(query.get('manifest') ?? '../tiles/manifest.json', location.href).href);
+    } catch (error) {
+      this.broken('error.manifest', 'error.manifest.remedy', error);
+      return;
+    }
+    skeleton.remove();
+    document.title = `${this.city.manifest.name} ${t('app')}`;
+    this.state.view ??= this.home();
+    if (!document.createElement('canvas').getContext('webgl2')) {
+      this.broken('error.webgl', 'help.text', null);
+      return;
+    }
+    this.map = new MapView(document.getElementById('map') as HTMLElement, this.city, this.state, {
+      click: (hit) => void this.clicked(hit),
+      move: (view, bounds) => {
+        this.change({view}, false);
+        this.bridge.send('view', {bounds, zoom: view.zoom, pitch: view.pitch, bearing: view.bearing});
+      },
+      fail: (key) => this.fail(key)
+    });
+    this.chrome = new Chrome(root, this.city, this.actions(), query.get('panel') !== '0');
+    this.chrome.build(this.state);
+    await this.repaint();
+    this.map.draw();
+    if (this.state.selected) await this.select(this.state.selected, false);
+    addEventListener('keydown', (e) => this.keyboard(e));
+    const deck = query.get('deck');
+    if (deck) await this.fetchDeck(deck);
+    this.bridge.send('ready');
+    setInterval(() => this.chrome.loading(!this.map.stats().loaded), 400);
+  }
+
+  private home(): View {
+    const {bbox, center} = this.city.manifest;
+    const phone = innerWidth <= 700;
+    const span = Math.max(bbox[2] - bbox[0], (bbox[3] - bbox[1]) * 1.2);
+    const width = phone ? innerWidth : Math.max(innerWidth - 380, 400);
+    const zoom = Math.min(Math.max(Math.log2((width / 512) * (360 / span)) + 0.35, 10), 16);
+    return {lon: center[0], lat: center[1], zoom, pitch: 50, bearing: -18};
+  }
+
+  /** Change the state: URL, map and panel follow. */
+  private change(part: Partial<State>, draw = true): void {
+    this.state = {...this.state, ...part};
+    history.replaceState(null, '', `#${toHash(this.state)}`);
+    if (!draw || !this.map) return;
+    this.map.setState(this.state);
+    this.chrome.render(this.state);
+    void this.repaint();
+  }
+
+  private async repaint(): Promise<void> {
+    const {colourBy, rules} = this.state;
+    const key = JSON.stringify([colourBy, rules]);
+    if (key === this.paintedFor) return;
+    this.paintedFor = key;
+    const count = this.city.manifest.buildings.count;
+    const attribute = this.city.attribute(colourBy);
+    try {
+      const column = attribute ? await this.city.column(attribute) : undefined;
+      const full = [];
+      for (const rule of rules) {
+        const a = this.city.attribute(rule.id);
+        if (a) full.push({rule, attribute: a, column: await this.city.column(a)});
+      }
+      if (key !== this.paintedFor) return; // a newer wish overtook this one
+      const {rgb, shown, matching} = paint(count, attribute, column, full);
+      this.matching = matching;
+      this.map.setColours(rgb, rules.length ? shown : null);
+    } catch {
+      this.paintedFor = '';
+      const rgb = new Uint8Array(count * 3);
+      for (let i = 0; i < count; i++) rgb.set(BUILDING, i * 3);
+      this.map.setColours(rgb, null);
+      this.fail('error.attribute');
+    }
+  }
+
+  private async clicked(hit: Hit): Promise<void> {
+    let gmlId: string | null = null;
+    if (hit.row !== null) {
+      try {
+        const record = await this.city.card(hit.row);
+        gmlId = String(record.gml_id);
+        this.show(hit.row, gmlId, record);
+      } catch {
+        this.fail('error.card');
+      }
+    } else this.show(-1, null, null);
+    this.bridge.send('click', {lon: hit.lon, lat: hit.lat, row: hit.row, gml_id: gmlId, layer: hit.layer, properties: hit.properties});
+  }
+
+  private show(row: number, gmlId: string | null, record: Record<string, unknown> | null): void {
+    this.selectedRow = row;
+    this.map.setSelected(row);
+    this.chrome.showCard(record);
+    this.change({selected: gmlId}, false);
+  }
+
+  private async select(gmlId: string, fly: boolean): Promise<void> {
+    const row = await this.city.rowOf(gmlId);
+    if (row < 0) return;
+    try {
+      const record = await this.city.card(row);
+      this.show(row, gmlId, record);
+      const at = position(record);
+      if (fly && at) this.map.fly({lon: at[0], lat: at[1], zoom: Math.max(this.map.view.zoom, 17)});
+    } catch {
+      this.fail('error.card');
+    }
+  }
+
+  private actions(): import('./ui/chrome').Actions {
+    return {
+      colourBy: (colourBy) => this.change({colourBy}),
+      toggleEntry: (attribute, k) => this.change({rules: toggled(this.state.rules, attribute, k)}),
+      clearRules: () => this.change({rules: []}),
+      storeys: (max, min) => {
+        const rules = this.state.rules.filter((r) => r.id !== 'storeys_above' || r.in);
+        if (max !== null) rules.push({id: 'storeys_above', max});
+        if (min !== null) rules.push({id: 'storeys_above', min});
+        this.change({rules});
+      },
+      toggleLayer: (g) => this.change({off: this.state.off.includes(g) ? this.state.off.filter((x) => x !== g) : [...this.state.off, g]}),
+      opacity: (opacity) => this.change({opacity}),
+      gsi: (gsi) => {
+        this.change({gsi});
+        this.chrome.build(this.state);
+      },
+      mode: (mode) => {
+        this.change({mode});
+        this.map.turn({pitch: mode === '2d' ? 0 : 50});
+      },
+      choose: (f: Found) => {
+        if (f.gml_id) void this.select(f.gml_id, true);
+        if (Number.isFinite(f.lon)) this.map.fly({lon: f.lon, lat: f.lat, zoom: f.gml_id ? 17.5 : 16});
+      },
+      closeCard: () => this.show(-1, null, null),
+      zoom: (by) => this.map.turn({zoom: this.map.view.zoom + by}),
+      north: () => this.map.turn({bearing: 0}),
+      tilt: () => this.map.turn({pitch: this.map.view.pitch > 60 ? 0 : this.map.view.pitch + 25}),
+      home: () => this.map.fly(this.home()),
+      locate: () => this.locate(),
+      fullscreen: () => void (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen?.().catch(() => undefined)),
+      lang: () => this.setLanguage(this.state.lang === 'ja' ? 'en' : 'ja')
+    };
+  }
+
+  private setLanguage(lang: Lang): void {
+    setLang(lang);
+    document.documentElement.lang = lang;
+    this.change({lang}, false);
+    this.chrome.build(this.state);
+    if (this.selectedRow >= 0) void this.city.card(this.selectedRow).then((r) => this.chrome.showCard(r));
+  }
+
+  private locate(): void {
+    if (!navigator.geolocation) return this.fail('error.locate');
+    navigator.geolocation.getCurrentPosition(
+      (p) => this.map.fly({lon: p.coords.longitude, lat: p.coords.latitude, zoom: 17}), () => this.fail('error.locate'), {enableHighAccuracy: true, timeout: 15000}
+    );
+  }
+
+  private keyboard(e: KeyboardEvent): void {
+    const target = e.target as HTMLElement;
+    if (e.ctrlKey || e.metaKey || e.altKey || /INPUT|SELECT|TEXTAREA/.test(target.tagName)) return;
+    const step = 120;
+    const v = this.map.view;
+    const moves: Record<string, () => void> = {
+      ArrowLeft: () => this.map.turn(e.shiftKey ? {bearing: v.bearing - 15} : {pan: [-step, 0]}),
+      ArrowRight: () => this.map.turn(e.shiftKey ? {bearing: v.bearing + 15} : {pan: [step, 0]}),
+      ArrowUp: () => this.map.turn(e.shiftKey ? {pitch: Math.min(v.pitch + 10, 75)} : {pan: [0, -step]}),
+      ArrowDown: () => this.map.turn(e.shiftKey ? {pitch: Math.max(v.pitch - 10, 0)} : {pan: [0, step]}),
+      '+': () => this.map.turn({zoom: v.zoom + 0.5}), '=': () => this.map.turn({zoom: v.zoom + 0.5}), '-': () => this.map.turn({zoom: v.zoom - 0.5}),
+      n: () => this.map.turn({bearing: 0}), '2': () => this.actions().mode('2d'), '3': () => this.actions().mode('3d'),
+      Escape: () => this.selectedRow >= 0 && this.show(-1, null, null)
+    };
+    const move = moves[e.key];
+    if (move) {
+      e.preventDefault();
+      move();
+    }
+  }
+
+  private async fetchDeck(url: string): Promise<void> {
+    const full = new URL(url, location.href);
+    if (full.origin !== location.origin) return;
+    const response = await fetch(full);
+    if (response.ok) this.applyDeck(await response.json());
+  }
+
+  private applyDeck(json: unknown): void {
+    const described = readDeck(json);
+    if (described.view && !location.hash.includes('v=')) this.map.fly(described.view);
+    if (described.buildings) this.change(described.buildings);
+    this.map.setExtra(described.layers);
+  }
+
+  private async receive(m: Incoming): Promise<void> {
+    if (m.type === 'deck') this.applyDeck(m.json);
+    else if (m.type === 'colour') this.change({colourBy: typeof m.by === 'string' ? m.by : null});
+    else if (m.type === 'filter') this.change({rules: readRules(m.rules)});
+    else if (m.type === 'highlight') {
+      if (typeof m.gml_id === 'string') await this.select(m.gml_id, m.fly === true);
+      else this.show(-1, null, null);
+    } else if (m.type === 'lang' && (m.lang === 'ja' || m.lang === 'en')) {
+      if (m.lang !== this.state.lang) this.setLanguage(m.lang);
+    } else if (m.type === 'panel') this.chrome.setPanel(m.visible === true, this.state);
+  }
+
+  private fail(key: string): void {
+    this.chrome?.toast(t(key));
+    this.bridge.send('error', {message: t(key)});
+  }
+
+  private broken(key: string, remedy: string, error: unknown): void {
+    console.warn('citymap:', key, error);
+    document.body.append(
+      el('div', {class: 'blank', role: 'alert'}, el('h1', {}, t(key)), el('p', {}, t(remedy)), el('p', {}, el('button', {type: 'button', class: 'plain', onclick: () => location.reload()}, t('reload'))))
+    );
+    this.bridge.send('error', {message: t(key)});
+  }
+
+  /** What browser tests look at. */
+  get hooks(): object {
+    return {
+      state: () => this.state, stats: () => this.map?.stats(), matching: () => this.matching, selectedRow: () => this.selectedRow,
+      select: (id: string) => this.select(id, true), map: () => this.map?.map,
+      heapMb: () => ((performance as unknown as {memory?: {usedJSHeapSize: number}}).memory?.usedJSHeapSize ?? 0) / 1e6
+    };
+  }
+}
+
+/** Press a legend entry: the filter keeps the pressed ones. */
+function toggled(rules: Rule[], attribute: Attribute, k: number | 'nodata'): Rule[] {
+  const value = k === 'nodata' ? 'nodata' : entryKey(attribute, k);
+  const old = rules.find((r) => r.id === attribute.id && r.in);
+  const now = old?.in?.includes(value) ? old.in.filter((x) => x !== value) : [...(old?.in ?? []), value];
+  const rest = rules.filter((r) => r !== old);
+  return now.length ? [...rest, {id: attribute.id, in: now}] : rest;
+}
+
+/** A position of a building's record, by whichever field says it. */
+function position(record: Record<string, unknown>): [number, number] | null {
+  const {lon, lat, center, bbox} = record as {lon?: number; lat?: number; center?: [number, number]; bbox?: number[]};
+  if (typeof lon === 'number' && typeof lat === 'number') return [lon, lat];
+  if (Array.isArray(center)) return [center[0], center[1]];
+  if (Array.isArray(bbox)) return [(bbox[0] + bbox[2]) / 2, (bbox[1] + bbox[3]) / 2];
+  return null;
+}
+
+const page = new Page();
+(window as unknown as {__citymap: object}).__citymap = page.hooks;
+void page.start();

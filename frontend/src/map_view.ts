@@ -1,0 +1,169 @@
+/** The map itself: MapLibre below, deck.gl above, and what they need of the state. */
+import type {Layer, PickingInfo} from '@deck.gl/core';
+import {MVTLayer} from '@deck.gl/geo-layers';
+import {MapboxOverlay} from '@deck.gl/mapbox';
+import {Tiles3DLoader} from '@loaders.gl/3d-tiles';
+import {MVTLoader} from '@loaders.gl/mvt';
+import maplibregl from 'maplibre-gl';
+import 'maplibre-gl/dist/maplibre-gl.css';
+
+import {GROUPS, baseStyle} from './base';
+import {CityTilesLayer, type Colours} from './buildings/tiles_layer';
+import type {City} from './manifest';
+import type {State, View} from './state';
+
+export type Hit = {lon: number; lat: number; row: number | null; layer: string | null; properties: unknown};
+type Handlers = {click: (hit: Hit) => void; move: (view: View, bounds: [number, number, number, number]) => void; fail: (key: string) => void};
+
+const MEMORY_MB = 192; // of tile content kept; the whole page stays below 300 MB of heap
+
+export class MapView {
+  readonly map: maplibregl.Map;
+  private overlay: MapboxOverlay;
+  private colours: Colours = {rgb: new Uint8Array(3), version: 0};
+  private shown: Uint8Array | null = null;
+  private selected = -1;
+  private extra: Layer[] = [];
+  private tilesLoaded = 0;
+  private reduced = matchMedia('(prefers-reduced-motion: reduce)').matches;
+
+  constructor(container: HTMLElement, private city: City, private state: State, private on: Handlers) {
+    const v = state.view as View;
+    this.map = new maplibregl.Map({
+      container, style: this.style(), center: [v.lon, v.lat], zoom: v.zoom, pitch: v.pitch, bearing: v.bearing,
+      maxPitch: 75, maxZoom: 20, minZoom: 8, attributionControl: false, fadeDuration: 0,
+      localIdeographFontFamily: "'BIZ UDPGothic','BIZ UDGothic','Hiragino Sans','Noto Sans JP','Noto Sans CJK JP',sans-serif"
+    });
+    this.map.keyboard.disable();
+    this.map.addControl(new maplibregl.ScaleControl({maxWidth: 120}), 'bottom-left');
+    this.overlay = new MapboxOverlay({interleaved: false, layers: [], pickingRadius: 4, getCursor: ({isHovering}) => (isHovering ? 'pointer' : 'grab')});
+    this.map.addControl(this.overlay as unknown as maplibregl.IControl);
+    this.map.on('click', (e) => this.click(e));
+    this.map.on('moveend', () => this.moved());
+    this.map.on('error', (e) => {
+      if (String(e.error?.message ?? '').includes('WebGL')) this.on.fail('error.webgl');
+    });
+    this.map.once('load', () => this.moved());
+  }
+
+  get view(): View {
+    const {lng, lat} = this.map.getCenter();
+    return {lon: lng, lat, zoom: this.map.getZoom(), pitch: this.map.getPitch(), bearing: this.map.getBearing()};
+  }
+
+  private moved(): void {
+    const b = this.map.getBounds();
+    this.on.move(this.view, [b.getWest(), b.getSouth(), b.getEast(), b.getNorth()]);
+  }
+
+  private click(e: maplibregl.MapMouseEvent): void {
+    const info = this.overlay.pickObject({x: e.point.x, y: e.point.y, radius: 4}) as (PickingInfo & {row?: number | null}) | null;
+    const row = info ? (info.row ?? (info.object as {properties?: {row?: number}} | undefined)?.properties?.row ?? null) : null;
+    const properties = info && row === null ? ((info.object as {properties?: unknown})?.properties ?? null) : null;
+    this.on.click({lon: e.lngLat.lng, lat: e.lngLat.lat, row, layer: info?.layer?.id ?? null, properties});
+  }
+
+  private style() {
+    const dark = matchMedia('(prefers-color-scheme: dark)').matches;
+    return baseStyle(this.city, {dark, gsi: this.state.gsi, off: this.state.off});
+  }
+
+  setState(state: State): void {
+    const old = this.state;
+    this.state = state;
+    if (old.gsi !== state.gsi) this.map.setStyle(this.style());
+    else if (old.off !== state.off && this.map.isStyleLoaded()) {
+      for (const [group, ids] of Object.entries(GROUPS)) {
+        for (const id of ids) {
+          if (this.map.getLayer(id)) this.map.setLayoutProperty(id, 'visibility', state.off.includes(group) ? 'none' : 'visible');
+        }
+      }
+    }
+    this.draw();
+  }
+
+  setColours(rgb: Uint8Array, shown: Uint8Array | null): void {
+    this.colours = {rgb, version: this.colours.version + 1};
+    this.shown = shown;
+    this.draw();
+  }
+
+  setSelected(row: number): void {
+    this.selected = row;
+    this.draw();
+  }
+
+  setExtra(layers: Layer[]): void {
+    this.extra = layers;
+    this.draw();
+  }
+
+  draw(): void {
+    const {mode, off, opacity} = this.state;
+    const layers: Layer[] = [];
+    if (!off.includes('buildings')) layers.push(mode === '3d' ? this.tiles(opacity) : this.footprints(opacity));
+    this.overlay.setProps({layers: [...layers, ...this.extra]});
+  }
+
+  private tiles(opacity: number): Layer {
+    const {ground, geoid_m: geoid} = this.city.manifest as unknown as {ground?: {min_m: number; max_m: number}; geoid_m?: number};
+    const low = ground?.min_m ?? 0, high = ground?.max_m ?? 0;
+    return new CityTilesLayer({
+      id: 'buildings', data: this.city.url(this.city.manifest.buildings.tileset), loaders: [Tiles3DLoader], loader: Tiles3DLoader,
+      pickable: true, autoHighlight: true, highlightColor: [0, 70, 255, 90], opacity,
+      colours: this.colours, selected: this.selected,
+      loadOptions: {
+        core: {worker: false}, worker: false,
+        tileset: {maximumMemoryUsage: MEMORY_MB, maximumScreenSpaceError: 12, memoryAdjustedScreenSpaceError: true, throttleRequests: true}
+      },
+      onTilesetLoad: (tileset: unknown) => CityTilesLayer.lower(tileset, (geoid ?? 0) + (low + high) / 2, (high - low) / 2 + 20),
+      onTileLoad: () => {
+        this.tilesLoaded++;
+      },
+      onTileError: () => this.on.fail('error.manifest')
+    } as never) as unknown as Layer;
+  }
+
+  private footprints(opacity: number): Layer {
+    const vector = this.city.manifest.vector;
+    const {rgb, version} = this.colours;
+    const row = (f: {properties: {row?: number}}): number => f.properties.row ?? 0;
+    return new (MVTLayer as never as new (props: object) => Layer)({
+      id: 'footprints', data: this.city.url(vector?.tiles ?? ''), minZoom: Math.max(13, vector?.minzoom ?? 13), maxZoom: vector?.maxzoom ?? 16,
+      loaders: [MVTLoader], loadOptions: {core: {worker: false}, worker: false, mvt: {layers: ['buildings']}},
+      pickable: true, autoHighlight: true, highlightColor: [0, 70, 255, 90], uniqueIdProperty: 'row', binary: false, stroked: true, filled: true, opacity,
+      lineWidthUnits: 'pixels', getLineWidth: (f: never) => (row(f) === this.selected ? 3 : 0.5),
+      getLineColor: (f: never) => (row(f) === this.selected ? [0, 70, 255] : [150, 145, 138]),
+      getFillColor: (f: never) => [rgb[row(f) * 3], rgb[row(f) * 3 + 1], rgb[row(f) * 3 + 2], this.shown && !this.shown[row(f)] ? 110 : 255],
+      updateTriggers: {getFillColor: [version], getLineWidth: [this.selected], getLineColor: [this.selected]}
+    } as never) as unknown as Layer;
+  }
+
+  fly(view: Partial<View> & {lon: number; lat: number}): void {
+    const target = {center: [view.lon, view.lat] as [number, number], zoom: view.zoom ?? this.map.getZoom(), pitch: view.pitch ?? this.map.getPitch(), bearing: view.bearing ?? this.map.getBearing()};
+    if (this.reduced) this.map.jumpTo(target);
+    else this.map.easeTo({...target, duration: 700});
+  }
+
+  turn(change: {bearing?: number; pitch?: number; zoom?: number; pan?: [number, number]}): void {
+    const duration = this.reduced ? 0 : 250;
+    if (change.pan) this.map.panBy(change.pan, {duration});
+    else {
+      this.map.easeTo({
+        bearing: change.bearing ?? this.map.getBearing(), pitch: change.pitch ?? this.map.getPitch(),
+        zoom: change.zoom ?? this.map.getZoom(), duration
+      });
+    }
+  }
+
+  /** For tests and for the loading bar. */
+  stats(): {tiles: number; selectedTiles: number; loaded: boolean; styleLoaded: boolean} {
+    const layer = (this.overlay as unknown as {_deck?: {layerManager?: {layers: {id: string; isLoaded: boolean; state?: {tileset3d?: {selectedTiles: unknown[]; isLoaded: () => boolean}}}[]}}})._deck?.layerManager?.layers.find((l) => l.id === 'buildings' || l.id === 'footprints');
+    const tileset = layer?.state?.tileset3d;
+    return {
+      tiles: this.tilesLoaded, selectedTiles: tileset?.selectedTiles.length ?? 0,
+      loaded: Boolean(layer?.isLoaded && (!tileset || (tileset.isLoaded() && tileset.selectedTiles.length > 0))),
+      styleLoaded: Boolean(this.map.isStyleLoaded() && this.map.areTilesLoaded())
+    };
+  }
+}

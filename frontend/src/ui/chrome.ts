@@ -1,0 +1,158 @@
+/** Everything around the map: panel, controls, attribution, messages. Events in, callbacks out. */
+import {pick, t} from '../i18n';
+import type {Attribute, City} from '../manifest';
+import type {State} from '../state';
+import {card} from './card';
+import {el, iconButton} from './dom';
+import {legendBox} from './legend_box';
+import {searchBox, type Found} from './search';
+
+export type Actions = {
+  colourBy: (id: string | null) => void; toggleEntry: (attribute: Attribute, entry: number | 'nodata') => void; clearRules: () => void;
+  storeys: (max: number | null, min: number | null) => void; toggleLayer: (group: string) => void; opacity: (value: number) => void; gsi: (on: boolean) => void;
+  mode: (mode: '3d' | '2d') => void; choose: (found: Found) => void; closeCard: () => void;
+  zoom: (by: number) => void; north: () => void; tilt: () => void; home: () => void; locate: () => void; fullscreen: () => void; lang: () => void;
+};
+
+const ICONS = {
+  plus: 'M12 5v14M5 12h14', minus: 'M5 12h14', north: 'M12 3l5 17-5-4-5 4z', tilt: 'M4 17l4-9h8l4 9z', home: 'M4 11l8-7 8 7v9h-5v-6H9v6H4z',
+  locate: 'M12 2v4M12 18v4M2 12h4M18 12h4M12 7a5 5 0 1 0 0 10a5 5 0 1 0 0-10', full: 'M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5',
+  help: 'M9 9a3 3 0 1 1 4 3c-1 .5-1 1-1 2M12 18v.01'
+};
+const LAYERS = ['buildings', 'hillshade', 'landuse', 'water', 'road', 'rail', 'district', 'label'];
+
+export class Chrome {
+  private body = el('div', {class: 'body'});
+  private panel: HTMLElement | null = null;
+  private floating = el('div', {class: 'floating'});
+  private cardSlot = el('div');
+  private legendSlot = el('div');
+  private colourSlot = el('div');
+  private layerSlot = el('div');
+  private loadingBox = el('div', {class: 'loading', role: 'status'});
+  private toastBox: HTMLElement | null = null;
+  private help = el('dialog');
+  private modeButton = el('button', {type: 'button'});
+
+  constructor(private root: HTMLElement, private city: City, private actions: Actions, private showPanel: boolean) {}
+
+  build(state: State): void {
+    this.root.replaceChildren();
+    document.documentElement.classList.toggle('nopanel', !this.showPanel);
+    const m = this.city.manifest;
+    if (this.showPanel) {
+      const {form, results} = searchBox(this.city, this.actions.choose);
+      const name = state.lang === 'en' && m.name_en ? m.name_en : m.name;
+      const panel = el('aside', {class: 'panel peek', 'aria-label': t('app')});
+      panel.append(
+        el('button', {type: 'button', class: 'handle', 'aria-label': t('panel'), onclick: () => panel.classList.toggle('peek')}),
+        el('div', {class: 'title'}, el('h1', {}, `${name} ${t('app')}`), m.fictional ? el('span', {class: 'badge'}, t('fictional')) : null),
+        form, this.body
+      );
+      this.body.replaceChildren(results, this.cardSlot, this.colourSlot, this.legendSlot, this.layerSlot);
+      this.panel = panel;
+      this.root.append(panel);
+    } else this.root.append(this.floating);
+    this.modeButton = el('button', {type: 'button', title: t('mode'), 'aria-label': t('mode'), onclick: () => this.actions.mode(state.mode === '3d' ? '2d' : '3d')});
+    this.help.replaceChildren(el('h2', {}, t('help')), el('p', {}, t('help.text')), el('button', {type: 'button', class: 'plain', onclick: () => this.help.close()}, t('close')));
+    this.root.append(
+      el('div', {class: 'controls'},
+        el('div', {class: 'group'}, iconButton(ICONS.plus, t('zoom.in'), () => this.actions.zoom(1)), iconButton(ICONS.minus, t('zoom.out'), () => this.actions.zoom(-1))),
+        el('div', {class: 'group'}, this.modeButton, iconButton(ICONS.north, t('north'), this.actions.north), iconButton(ICONS.tilt, t('tilt'), this.actions.tilt)),
+        el('div', {class: 'group'}, iconButton(ICONS.home, t('home'), this.actions.home), iconButton(ICONS.locate, t('locate'), this.actions.locate)),
+        el('div', {class: 'group wide-only'},
+          iconButton(ICONS.full, t('fullscreen'), this.actions.fullscreen), iconButton(ICONS.help, t('help'), () => this.help.showModal()),
+          this.showPanel ? el('button', {type: 'button', lang: state.lang === 'ja' ? 'en' : 'ja', onclick: () => this.actions.lang()}, state.lang === 'ja' ? 'EN' : '日本') : null)
+      ),
+      this.attribution(state), this.help
+    );
+    this.render(state);
+  }
+
+  private attribution(state: State): HTMLElement {
+    const box = el('div', {class: 'attribution'}, `${t('attribution')}: ${this.city.manifest.attribution || this.city.manifest.name}`);
+    if (state.gsi && this.city.manifest.online_base) {
+      box.append('・', el('a', {href: 'https://maps.gsi.go.jp/development/ichiran.html', target: '_blank', rel: 'noopener noreferrer'}, t('gsi')));
+    }
+    return box;
+  }
+
+  render(state: State): void {
+    const attribute = this.city.attribute(state.colourBy);
+    this.modeButton.textContent = state.mode === '3d' ? '2D' : '3D';
+    this.modeButton.onclick = () => this.actions.mode(state.mode === '3d' ? '2d' : '3d');
+    const legend = legendBox(attribute, state.rules, (k) => attribute && this.actions.toggleEntry(attribute, k));
+    if (!this.showPanel) {
+      this.floating.replaceChildren(legend);
+      return;
+    }
+    this.legendSlot.replaceChildren(legend);
+    this.colourSlot.replaceChildren(this.colourSelect(state), this.storeysSelect(state));
+    this.layerSlot.replaceChildren(this.layers(state));
+  }
+
+  private colourSelect(state: State): HTMLElement {
+    const select = el('select', {'aria-label': t('colour'), onchange: () => this.actions.colourBy(select.value || null)});
+    const option = (a: Attribute): HTMLElement => el('option', {value: a.id, selected: a.id === state.colourBy}, pick(a.title));
+    const basic = this.city.manifest.attributes.filter((a) => a.group !== 'risk');
+    const risk = this.city.manifest.attributes.filter((a) => a.group === 'risk');
+    select.append(el('option', {value: ''}, t('colour.none')), el('optgroup', {label: t('colour.basic')}, ...basic.map(option)));
+    if (risk.length) select.append(el('optgroup', {label: t('colour.risk')}, ...risk.map(option)));
+    return el('label', {class: 'field'}, t('colour'), select);
+  }
+
+  private storeysSelect(state: State): HTMLElement {
+    if (!this.city.attribute('storeys_above')) return el('span');
+    const rule = state.rules.find((r) => r.id === 'storeys_above' && !r.in);
+    const now = rule ? (rule.max !== undefined ? `-${rule.max}` : `${rule.min}`) : '';
+    const select = el('select', {'aria-label': t('filter.storeys'), onchange: () => {
+      const v = Number(select.value);
+      this.actions.storeys(v < 0 ? -v : null, v > 0 ? v : null);
+    }});
+    const options: [string, string][] = [['', t('filter.any')], ['-1', t('filter.upto', {n: 1})], ['-2', t('filter.upto', {n: 2})], ['3', t('filter.from', {n: 3})], ['6', t('filter.from', {n: 6})]];
+    select.append(...options.map(([v, label]) => el('option', {value: v, selected: v === now}, label)));
+    const box = el('details', {class: 'filter', open: state.rules.length > 0}, el('summary', {}, t('filter')), el('label', {class: 'field'}, t('filter.storeys'), select));
+    if (state.rules.length) box.append(el('p', {}, el('button', {type: 'button', class: 'plain', onclick: () => this.actions.clearRules()}, t('filter.clear'))));
+    return box;
+  }
+
+  private layers(state: State): HTMLElement {
+    const m = this.city.manifest;
+    const there = LAYERS.filter((g) => (g === 'hillshade' ? m.hillshade : g === 'buildings' || (m.vector?.layers ?? []).some((l) => l === g || (g === 'label' && l === 'place_label') || (g === 'landuse' && l === 'green'))));
+    const rows = there.map((g) => el('label', {}, el('input', {type: 'checkbox', checked: !state.off.includes(g), onchange: () => this.actions.toggleLayer(g)}), t(`layer.${g}`)));
+    const range = el('input', {type: 'range', min: '0.1', max: '1', step: '0.1', value: String(state.opacity), 'aria-label': t('opacity'), oninput: () => this.actions.opacity(Number(range.value))});
+    const box = el('details', {class: 'layers'}, el('summary', {}, t('layers')), ...rows, el('label', {}, `${t('layer.buildings')} ${t('opacity')}`, range));
+    if (m.online_base) box.append(el('label', {}, el('input', {type: 'checkbox', checked: state.gsi, onchange: () => this.actions.gsi(!state.gsi)}), t('layer.gsi')));
+    return box;
+  }
+
+  showCard(record: Record<string, unknown> | null): void {
+    if (!this.showPanel) return;
+    this.cardSlot.replaceChildren(...(record ? [card(this.city, record, this.actions.closeCard)] : []));
+    if (record) {
+      this.panel?.classList.remove('peek');
+      this.body.scrollTop = 0;
+    }
+  }
+
+  loading(on: boolean): void {
+    if (on && !this.loadingBox.isConnected) {
+      this.loadingBox.textContent = t('loading.tiles');
+      this.root.append(this.loadingBox);
+    } else if (!on) this.loadingBox.remove();
+  }
+
+  toast(text: string): void {
+    this.toastBox?.remove();
+    const box = el('div', {class: 'toast', role: 'alert'}, text);
+    this.toastBox = box;
+    this.root.append(box);
+    setTimeout(() => box.remove(), 6000);
+  }
+
+  setPanel(visible: boolean, state: State): void {
+    if (visible === this.showPanel) return;
+    this.showPanel = visible;
+    this.build(state);
+  }
+}

@@ -1,0 +1,33 @@
+/** Makes elements; text only ever enters as text. */
+type Props = Record<string, string | boolean | number | undefined | ((event: never) => void)>;
+
+export function el<K extends keyof HTMLElementTagNameMap>(
+  tag: K, props: Props = {}, ...children: (Node | string | null | undefined)[]
+): HTMLElementTagNameMap[K] {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(props)) {
+    if (value === undefined || value === false) continue;
+    if (typeof value === 'function') node.addEventListener(key.slice(2), value as EventListener);
+    else if (key === 'class') node.className = String(value);
+    else node.setAttribute(key, value === true ? '' : String(value));
+  }
+  for (const child of children) if (child !== null && child !== undefined) node.append(child);
+  return node;
+}
+
+export const swatch = (colour: ArrayLike<number>, hatched = false): HTMLElement => {
+  const box = el('span', {class: hatched ? 'swatch hatched' : 'swatch', 'aria-hidden': 'true'});
+  box.style.backgroundColor = `rgb(${colour[0]},${colour[1]},${colour[2]})`;
+  return box;
+};
+
+/** A button with an icon drawn as a path of a 24 × 24 box. */
+export function iconButton(path: string, label: string, press: () => void, key?: string): HTMLButtonElement {
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  svg.setAttribute('viewBox', '0 0 24 24');
+  svg.setAttribute('aria-hidden', 'true');
+  const shape = document.createElementNS('http://www.w3.org/2000/svg', 'path');
+  shape.setAttribute('d', path);
+  svg.append(shape);
+  return el('button', {type: 'button', class: 'icon', title: label, 'aria-label': label, 'data-key': key, onclick: () => press()}, svg as unknown as Node);
+}

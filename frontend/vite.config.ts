@@ -1,0 +1,23 @@
+import {defineConfig} from 'vitest/config';
+
+// Built into the Python package; relative URLs, so that the page works under any path prefix.
+export default defineConfig({
+  base: './',
+  build: {
+    outDir: '../src/citymap/web/static',
+    emptyOutDir: true,
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 1500,
+    rollupOptions: {
+      output: {
+        manualChunks(id) {
+          if (id.includes('maplibre-gl')) return 'maplibre';
+          if (/@deck\.gl|@luma\.gl|@loaders\.gl|@math\.gl/.test(id)) return 'deck';
+          return undefined;
+        }
+      }
+    }
+  },
+  test: {environment: 'node', include: ['test/**/*.test.ts']}
+});
