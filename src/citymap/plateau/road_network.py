@@ -223,7 +223,7 @@ def _skeleton(
             return []
         targets = [start, end]
     kept = _ways(graph, targets[0], targets[1:])
-    return _chains(kept, set(targets), width_m)
+    return _chains(kept, set(targets), polygon, width_m)
 
 
 _Graph = dict[tuple[float, float], dict[tuple[float, float], float]]
@@ -287,9 +287,11 @@ def _ways(graph: _Graph, start: tuple[float, float], ends: list[tuple[float, flo
 
 
 def _chains(
-    graph: _Graph, targets: set[tuple[float, float]], width_m: float
+    graph: _Graph, targets: set[tuple[float, float]], polygon: shapely.Polygon, width_m: float
 ) -> list[shapely.LineString]:
-    """Lines between portals and junctions of the tree, smoothed within a quarter of the width."""
+    """Lines between portals and junctions of the tree, as straight as the surface allows."""
+    room = polygon.buffer(0.2)
+    shapely.prepare(room)
     stops = {n for n, around in graph.items() if len(around) != 2} | (targets & set(graph))
     lines = []
     done: set[tuple[tuple[float, float], tuple[float, float]]] = set()
@@ -301,5 +303,7 @@ def _chains(
             while way[-1] not in stops:
                 way.append(next(n for n in graph[way[-1]] if n != way[-2]))
             done |= {(stop, first), (way[-1], way[-2])}
-            lines.append(shapely.simplify(shapely.LineString(way), min(width_m / 4, 1.0)))
+            line = shapely.LineString(way)
+            straight = (shapely.simplify(line, width_m / part) for part in (1.5, 2.5, 4, 8, 16))
+            lines.append(next((s for s in straight if room.contains(s)), line))
     return lines
