@@ -1,0 +1,121 @@
+"""Fills `<!-- citymap:… -->` marks of the pages from the code, so that tables never go stale."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import typer
+
+from citymap import cli
+from citymap.i18n import catalogue
+from citymap.model.columns import TABLES
+from citymap.places.kinds import COMMON, KINDS
+from citymap.settings import Settings
+
+_MARK = re.compile(r"<!-- citymap:([a-z-]+)(?: ([a-z_]+))? -->")
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(c.replace("|", "\\|").replace("\n", " ") for c in cells) + " |"
+
+
+def _table(head: list[str], rows: Iterable[list[str]]) -> str:
+    return "\n".join([_row(head), _row(["---"] * len(head)), *(_row(r) for r in rows)]) + "\n"
+
+
+def columns(name: str | None) -> str:
+    """One declared table, or all of them with headings."""
+
+    def one(table: Any) -> str:
+        rows = [
+            [f"`{c.name}`", f"`{c.type}`", c.unit or "–", "–" if c.nullable else "必須", c.meaning]
+            for c in table.columns
+        ]
+        kind = f"{', '.join(table.geometry)} · EPSG:{table.epsg}\n\n" if table.geometry else ""
+        return kind + _table(["列", "型", "単位", "欠損", "意味"], rows)
+
+    if name is not None:
+        return one(TABLES[name])
+    return "\n".join(f"### `{n}` {{ #{n} }}\n\n{one(t)}" for n, t in TABLES.items())
+
+
+def places(_: str | None) -> str:
+    """The tables of places: one per kind."""
+
+    def one(title: str, listed: Iterable[Any]) -> str:
+        rows = [[f"`{c.name}`", f"`{c.type}`", c.unit or "–", c.meaning] for c in listed]
+        return f"### {title}\n\n" + _table(["列", "型", "単位", "意味"], rows)
+
+    kinds = sorted(KINDS.load().items())
+    return "\n".join(
+        [
+            one("共通の列", COMMON),
+            *(one(f"`places/{k.table}.parquet`（{i}）", k.extra) for i, k in kinds),
+        ]
+    )
+
+
+def command_line() -> Any:
+    """The click group of `citymap` with every command."""
+    if "fetch" not in {c.name for c in cli.app.registered_commands}:
+        cli._register()
+    return typer.main.get_command(cli.app)
+
+
+def options(name: str | None) -> str:
+    """Arguments and options of a command."""
+    command = command_line().commands[name]
+    rows = []
+    for p in command.params:
+        if p.name == "help":
+            continue
+        what = (
+            f"`{p.metavar or p.name.upper()}`"
+            if p.param_type_name == "argument"
+            else "`" + "`, `".join(p.opts) + "`"
+        )
+        default = "" if p.default in (None, False) or callable(p.default) else f"`{p.default}`"
+        env = f" (`{p.envvar}`)" if getattr(p, "envvar", None) else ""
+        rows.append([what, default or "–", (getattr(p, "help", None) or "") + env])
+    return _table(["引数・オプション", "既定", "意味"], rows) if rows else ""
+
+
+def settings(_: str | None) -> str:
+    """Every CITYMAP_ setting of the settings class."""
+    return _table(
+        ["環境変数", "既定", "meaning"],
+        [
+            [
+                f"`CITYMAP_{n.upper()}`",
+                f"`{f.default!r}`" if f.default not in (None, "") else "–",
+                f.description or "",
+            ]
+            for n, f in Settings.model_fields.items()
+        ],
+    )
+
+
+def skips(_: str | None) -> str:
+    """Every reason for which a feature is left out."""
+    found = {k.removeprefix("skip."): v for k, v in catalogue().items() if k.startswith("skip.")}
+    return _table(
+        ["理由", "意味", "meaning"],
+        [[f"`{k}`", v["ja"], v["en"]] for k, v in sorted(found.items())],
+    )
+
+
+FILLERS: dict[str, Callable[[str | None], str]] = {
+    "columns": columns, "places": places, "options": options, "settings": settings, "skips": skips,
+}  # fmt: skip
+
+
+def fill(markdown: str) -> str:
+    """A page with its marks filled in."""
+    return _MARK.sub(lambda m: FILLERS[m[1]](m[2]), markdown)
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """mkdocs hook."""
+    return fill(markdown)
