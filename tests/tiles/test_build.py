@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from citymap import tiles
 from citymap.errors import BadInputError, CancelledError
+from citymap.model.columns import BUILDING_SURFACES, BUILDINGS
 from citymap.progress import Quiet
-from citymap.workspace import Workspace
+from citymap.workspace import Workspace, write_table
 from tests.tiles.town import make_town
 
 
@@ -87,6 +91,21 @@ def test_a_city_without_base_map_or_terrain_has_buildings_all_the_same(small: Wo
     manifest = tiles.build(small, progress=Quiet())
     assert manifest["vector"]["layers"] == ["buildings", "place_label"]
     assert "terrain" not in manifest
+
+
+def test_a_building_without_any_shape_is_left_out_of_the_drawing_only(small: Workspace) -> None:
+    table = pq.read_table(small.buildings)
+    shapes = [None, *table["geometry"].to_pylist()[1:]]
+    at = table.column_names.index("geometry")
+    write_table(
+        small.buildings, table.set_column(at, "geometry", pa.array(shapes, pa.binary())), BUILDINGS
+    )
+    surfaces = pq.read_table(small.building_surfaces)
+    kept = surfaces.filter(pc.not_equal(surfaces["gml_id"], table["gml_id"][0]))
+    write_table(small.building_surfaces, kept, BUILDING_SURFACES)
+    manifest = tiles.build(small, progress=Quiet())
+    assert manifest["buildings"]["count"] == 40
+    assert manifest["buildings"]["tile_stats"]["features"] == 39
 
 
 def test_no_buildings_is_an_error_with_a_remedy(small: Workspace) -> None:

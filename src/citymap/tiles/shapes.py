@@ -281,12 +281,14 @@ def load(workspace: Workspace, *, progress: Progress) -> Shapes:
 
     # the middle of each building, its heights, and shapes for those that have none
     lon, lat = _middles(footprints, polygons, row, known, count, place=str(workspace.buildings))
+    lost = np.isnan(lon)  # no shape at all: nothing to draw, and no reason to fail for the others
+    lon[lost], lat[lost] = np.nanmedian(lon) if count else 0.0, np.nanmedian(lat) if count else 0.0
     ground = _floats(table, "ground_elevation_m")
     none = ~np.isfinite(bottom)
     if none.any():
         sampled = ground.copy()
-        lost = none & ~np.isfinite(ground)
-        sampled[lost] = sample_terrain(workspace, lon[lost], lat[lost])
+        unset = none & ~np.isfinite(ground)
+        sampled[unset] = sample_terrain(workspace, lon[unset], lat[unset])
         usual = float(np.nanmedian(np.concatenate([bottom[~none], ground]))) if (
             (~none).any() or np.isfinite(ground).any()) else 0.0  # fmt: skip
         bottom[none] = np.where(np.isfinite(sampled[none]), sampled[none], usual)
@@ -425,7 +427,7 @@ def _middles(
     footprints: Polygons, polygons: Polygons, row: NDArray[np.int64], known: NDArray[np.bool_],
     count: int, *, place: str,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
-    """Middle of the bounding rectangle of each building."""
+    """Middle of the bounding rectangle of each building; NaN for one without any shape."""
     low, high = np.full((count, 2), np.inf), np.full((count, 2), -np.inf)
 
     def grow(source: Polygons, item: NDArray[np.int64], use: NDArray[np.bool_]) -> None:
@@ -443,9 +445,10 @@ def _middles(
     missing = ~np.isfinite(low[:, 0])
     if missing.any():
         grow(polygons, row, known & missing[np.where(row >= 0, row, 0)])
-    bad = np.flatnonzero(~np.isfinite(low[:, 0]))
-    if bad.size:
-        raise BadInputError("no_shape", place=place, row=int(bad[0]))
+    bad = ~np.isfinite(low[:, 0])
+    if bad.all() and count:
+        raise BadInputError("no_shape", place=place)
+    low[bad], high[bad] = np.nan, np.nan
     middle = (low + high) / 2
     return middle[:, 0], middle[:, 1]
 
