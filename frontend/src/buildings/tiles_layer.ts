@@ -2,23 +2,29 @@
  * Single buildings in 3D Tiles: picked by row, coloured by row, standing on the map's plane.
  * Reaches into private methods of deck.gl's Tile3DLayer: the version is pinned and tested.
  */
+import {COORDINATE_SYSTEM} from '@deck.gl/core';
 import {Tile3DLayer} from '@deck.gl/geo-layers';
 import {Matrix4, Vector3} from '@math.gl/core';
 import {BoundingSphere} from '@math.gl/culling';
 
+import {Geometry} from '@luma.gl/engine';
+
 import {colourVertices, decode, type TileMesh} from './geometry';
+import {CityMeshLayer} from './mesh_layer';
 
 /* eslint-disable @typescript-eslint/no-explicit-any */
 type Any = any;
 
-const MATERIAL = {
-  pbrMetallicRoughness: {baseColorFactor: [1, 1, 1, 1], metallicFactor: 0, roughnessFactor: 1}, doubleSided: true
-};
+const MATERIAL = {ambient: 0.62, diffuse: 0.5, shininess: 8, specularColor: [20, 20, 20]};
+const ONE = [{}];
+
 
 export type Colours = {rgb: Uint8Array; version: number};
 
 // `_getSubLayer` is private to TypeScript only; the cast lets us override it.
-export class CityTilesLayer extends (Tile3DLayer as Any) {
+const Base: new (...props: object[]) => Any = Tile3DLayer as Any;
+
+export class CityTilesLayer extends Base {
   static layerName = 'CityTilesLayer';
 
   updateState(params: Any): void {
@@ -70,21 +76,37 @@ export class CityTilesLayer extends (Tile3DLayer as Any) {
     const {colours, selected} = this.props as Any;
     const key = `${colours.version}:${selected}`;
     const content = tile.content;
+    if (!content._geometry) {
+      content._origin = [content.cartographicOrigin[0], content.cartographicOrigin[1], 0];
+      content._geometry = new Geometry({
+        topology: 'triangle-list',
+        attributes: {
+          positions: {value: mesh.positions, size: 3},
+          normals: {value: mesh.normals, size: 3},
+        },
+        indices: {value: mesh.indices, size: 1} as Any
+      });
+    }
     if (content._key !== key) {
       content._key = key;
-      content.attributes = {
-        positions: {value: mesh.positions, size: 3},
-        normals: {value: mesh.normals, size: 3},
-        colors: {value: colourVertices(mesh, colours.rgb, selected), size: 4, type: 'unorm8', normalized: true}
-      };
-      content.indices = {value: mesh.indices, size: 1};
-      content.featureIds = mesh.rows;
-      content.material = MATERIAL;
-      content.modelMatrix = null;
-      content.cartographicOrigin = new Vector3(content.cartographicOrigin[0], content.cartographicOrigin[1], 0);
-      oldLayer = undefined; // a new geometry with the new colours
+      content._colours = colourVertices(mesh, colours.rgb, selected);
     }
-    return (this as Any)._makeSimpleMeshLayer(tile, oldLayer);
+    void oldLayer;
+    return new CityMeshLayer((this as Any).getSubLayerProps({id: 'mesh'}), {
+      id: `${(this as Any).id}-mesh-${tile.id}`,
+      tile,
+      data: ONE,
+      mesh: content._geometry,
+      vertexRows: mesh.rows,
+      vertexColours: content._colours,
+      getPosition: [0, 0, 0],
+      getColor: [255, 255, 255],
+      material: MATERIAL,
+      coordinateOrigin: content._origin,
+      coordinateSystem: COORDINATE_SYSTEM.METER_OFFSETS,
+      _instanced: false,
+      _offset: 0
+    });
   }
 
   /** The base class skips tiles whose centre is far from the pointer: wrong for tiles wider than that. */
