@@ -70,7 +70,15 @@ def fetch(
                 "skipped": len(record.skipped),
                 "failed": record.failed,
             }
-        answer(data, lambda: "\n".join(f"{k}: {v}" for k, v in data.items()), json=json)
+        answer(data, lambda: _text(data), json=json)
+
+
+def _text(data: dict[str, Any]) -> str:
+    """The answer for a person: one line each, counts and failures spelt out."""
+    lines = [f"{k}: {v}" for k, v in data.items() if k not in ("counts", "failed")]
+    lines += [f"{k}: {v:,}" for k, v in data.get("counts", {}).items()]
+    lines += [f"! {f['place']}: {f['message']}" for f in data.get("failed", [])]
+    return "\n".join(lines)
 
 
 def register(app: typer.Typer) -> None:
