@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BLOCK, LOD1, NEAR = 0, 1, 2  # slots
 MAX_BOX_ERROR_M = 5.0  # a footprint that a box fits worse than this keeps its LOD1 shape from afar
+MAX_ROOF_ERROR_M = 6.0  # a roof that LOD1 misses by more is drawn as it is from every distance
 STOREY_M = 3.0
 
 # What a surface is drawn as; kinds not named here are not drawn (ground and closure surfaces are
@@ -336,19 +337,23 @@ def load(workspace: Workspace, *, progress: Progress) -> Shapes:
 
     # what a level lacks it borrows from its neighbour
     lod1 = last[LOD1] > first[LOD1]
-    near_error = _roof_difference(row, lod, known & (surface == k.ROOF), z_range, count)
+    near_error = _roof_difference(row, lod, known & (surface == k.ROOF), z_range, top)
     only_near = ~lod1 & (last[NEAR] > first[NEAR])
     first[LOD1] = np.where(only_near, first[BLOCK], first[LOD1])
     last[LOD1] = np.where(only_near, last[BLOCK], last[LOD1])
-    near_error = np.where(only_near, np.nan_to_num(error) + (top - bottom), near_error)
+    near_error = np.where(only_near, np.nan_to_num(error) + near_error, near_error)
     no_near = last[NEAR] <= first[NEAR]
     first[NEAR] = np.where(no_near, first[LOD1], first[NEAR])
     last[NEAR] = np.where(no_near, last[LOD1], last[NEAR])
     near_error = np.where(no_near, 0.0, near_error)
-    keep = ~(error <= MAX_BOX_ERROR_M) & lod1
+    odd = near_error > MAX_ROOF_ERROR_M
+    first[LOD1] = np.where(odd, first[NEAR], first[LOD1])
+    last[LOD1] = np.where(odd, last[NEAR], last[LOD1])
+    near_error = np.where(odd, 0.0, near_error)
+    keep = (~(error <= MAX_BOX_ERROR_M) & lod1) | odd
     first[BLOCK] = np.where(keep, first[LOD1], first[BLOCK])
     last[BLOCK] = np.where(keep, last[LOD1], last[BLOCK])
-    error = np.where(keep, 0.0, np.nan_to_num(error))
+    error = np.maximum(np.where(keep, 0.0, np.nan_to_num(error)), near_error)
     progress.update(10, 10, "buildings")
     return Shapes(
         first=first, last=last, vertex_start=parts.vertex_start(), coords=parts.coords(),
@@ -455,13 +460,14 @@ def _middles(
 
 def _roof_difference(
     row: NDArray[np.int64], lod: NDArray[np.int64], roofs: NDArray[np.bool_],
-    z_range: NDArray[np.float64], count: int,
+    z_range: NDArray[np.float64], top: NDArray[np.float64],
 ) -> NDArray[np.float64]:  # fmt: skip
-    """How far (m) the nearest shape's roofs lie above or below the top of LOD1."""
-    flat = np.full(count, -np.inf)
+    """How far (m) the nearest shape's roofs lie above or below the top of LOD1 (of a block without it)."""
+    flat = np.full(top.size, -np.inf)
     use = roofs & (lod == 1)
     np.maximum.at(flat, row[use], z_range[use, 1])
-    out = np.zeros(count)
+    flat = np.where(np.isfinite(flat), flat, top)
+    out = np.zeros(top.size)
     use = roofs & (lod > 1)
     known = np.isfinite(flat[row[use]])
     gap = np.abs(z_range[use] - flat[row[use]][:, None]).max(axis=1) if use.any() else np.zeros(0)
