@@ -2,7 +2,7 @@
 import type {Attribute, Column, LegendEntry, Rgb} from './manifest';
 
 export const BUILDING: Rgb = [214, 207, 198]; // warm grey
-export const NO_DATA: Rgb = [168, 172, 178];
+export const NO_DATA: Rgb = [190, 193, 198];
 export const GHOST: Rgb = [238, 238, 236];
 
 export type Rule = {id: string; in?: (number | string)[]; min?: number; max?: number};

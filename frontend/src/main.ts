@@ -50,6 +50,7 @@ class Page {
     skeleton.remove();
     document.title = `${this.city.manifest.name} ${t('app')}`;
     this.state.view ??= this.home();
+    if (!new URLSearchParams(location.hash.slice(1)).has('c') && query.get('panel') !== '0') this.state.colourBy = this.worstFlood();
     if (!document.createElement('canvas').getContext('webgl2')) {
       this.broken('error.webgl', 'help.text', null);
       return;
@@ -64,6 +65,8 @@ class Page {
     });
     this.chrome = new Chrome(root, this.city, this.actions(), query.get('panel') !== '0');
     this.chrome.build(this.state);
+    this.fit();
+    addEventListener('resize', () => this.fit());
     await this.repaint();
     this.map.draw();
     if (this.state.selected) await this.select(this.state.selected, false);
@@ -72,6 +75,19 @@ class Page {
     if (deck) await this.fetchDeck(deck);
     this.bridge.send('ready');
     setInterval(() => this.chrome.loading(!this.map.stats().loaded), 400);
+  }
+
+  /** A safety map opens with the danger: the worst assumed flood depth, where the city has one. */
+  private worstFlood(): string | null {
+    const depths = this.city.manifest.attributes.filter((a) => a.group === 'risk' && a.quantity === 'depth');
+    const worst = depths.find((a) => !a.river && a.scale === 'L2') ?? depths.find((a) => !a.river) ?? depths[0];
+    return worst?.id ?? null;
+  }
+
+  private fit(): void {
+    const panel = this.chrome.hasPanel;
+    const phone = innerWidth <= 700;
+    this.map.setPadding({left: panel && !phone ? 372 : 0, bottom: panel && phone ? innerHeight * 0.4 : 0});
   }
 
   private home(): View {
@@ -249,7 +265,10 @@ class Page {
       else this.show(-1, null, null);
     } else if (m.type === 'lang' && (m.lang === 'ja' || m.lang === 'en')) {
       if (m.lang !== this.state.lang) this.setLanguage(m.lang);
-    } else if (m.type === 'panel') this.chrome.setPanel(m.visible === true, this.state);
+    } else if (m.type === 'panel') {
+      this.chrome.setPanel(m.visible === true, this.state);
+      this.fit();
+    }
   }
 
   private fail(key: string): void {

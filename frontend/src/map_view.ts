@@ -36,14 +36,17 @@ export class MapView {
     });
     this.map.keyboard.disable();
     this.map.addControl(new maplibregl.ScaleControl({maxWidth: 120}), 'bottom-left');
-    this.overlay = new MapboxOverlay({interleaved: false, layers: [], pickingRadius: 4, getCursor: ({isHovering}) => (isHovering ? 'pointer' : 'grab')});
+    this.overlay = new MapboxOverlay({interleaved: true, layers: [], pickingRadius: 4, getCursor: ({isHovering}) => (isHovering ? 'pointer' : 'grab')});
     this.map.addControl(this.overlay as unknown as maplibregl.IControl);
     this.map.on('click', (e) => this.click(e));
     this.map.on('moveend', () => this.moved());
     this.map.on('error', (e) => {
       if (String(e.error?.message ?? '').includes('WebGL')) this.on.fail('error.webgl');
     });
-    this.map.once('load', () => this.moved());
+    this.map.once('load', () => {
+      this.draw(); // names exist now: the buildings go below them
+      this.moved();
+    });
   }
 
   get view(): View {
@@ -98,11 +101,17 @@ export class MapView {
     this.draw();
   }
 
+  /** Keep the middle of the view clear of the panel. */
+  setPadding(padding: {left: number; bottom: number}): void {
+    this.map.setPadding({top: 0, right: 0, ...padding});
+  }
+
   draw(): void {
     const {mode, off, opacity} = this.state;
     const layers: Layer[] = [];
     if (!off.includes('buildings')) layers.push(mode === '3d' ? this.tiles(opacity) : this.footprints(opacity));
-    this.overlay.setProps({layers: [...layers, ...this.extra]});
+    const beforeId = this.map.getLayer('place-label') ? 'place-label' : undefined;
+    this.overlay.setProps({layers: [...layers, ...this.extra].map((l) => l.clone({beforeId} as never))});
   }
 
   private tiles(opacity: number): Layer {

@@ -25,7 +25,7 @@ export function toHash(s: State): string {
     q.set('v', [zoom.toFixed(2), lat.toFixed(5), lon.toFixed(5), bearing.toFixed(0), pitch.toFixed(0)].join('/'));
   }
   if (s.mode !== '3d') q.set('m', s.mode);
-  if (s.colourBy) q.set('c', s.colourBy);
+  q.set('c', s.colourBy ?? 'none');
   if (s.rules.length) q.set('f', JSON.stringify(s.rules));
   if (s.selected) q.set('s', s.selected);
   if (s.off.length) q.set('off', s.off.join('.'));
@@ -47,7 +47,7 @@ export function fromHash(hash: string, lang: Lang): State {
     s.view = {zoom, lat, lon, bearing: number(parts[3], -360, 360) ?? 0, pitch: number(parts[4], 0, 80) ?? 0};
   }
   if (q.get('m') === '2d') s.mode = '2d';
-  s.colourBy = q.get('c');
+  s.colourBy = q.get('c') === 'none' ? null : q.get('c');
   s.rules = readRules(q.get('f'));
   s.selected = q.get('s');
   s.off = (q.get('off') ?? '').split('.').filter((x) => /^[a-z]+$/.test(x));

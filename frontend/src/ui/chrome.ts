@@ -36,6 +36,10 @@ export class Chrome {
 
   constructor(private root: HTMLElement, private city: City, private actions: Actions, private showPanel: boolean) {}
 
+  get hasPanel(): boolean {
+    return this.showPanel;
+  }
+
   build(state: State): void {
     this.root.replaceChildren();
     document.documentElement.classList.toggle('nopanel', !this.showPanel);
@@ -46,10 +50,10 @@ export class Chrome {
       const panel = el('aside', {class: 'panel peek', 'aria-label': t('app')});
       panel.append(
         el('button', {type: 'button', class: 'handle', 'aria-label': t('panel'), onclick: () => panel.classList.toggle('peek')}),
-        el('div', {class: 'title'}, el('h1', {}, `${name} ${t('app')}`), m.fictional ? el('span', {class: 'badge'}, t('fictional')) : null),
+        el('div', {class: 'title'}, el('h1', {}, name), m.fictional ? el('span', {class: 'badge'}, t('fictional')) : null),
         form, this.body
       );
-      this.body.replaceChildren(results, this.cardSlot, this.colourSlot, this.legendSlot, this.layerSlot);
+      this.body.replaceChildren(results, this.cardSlot, this.legendSlot, this.colourSlot, this.layerSlot);
       this.panel = panel;
       this.root.append(panel);
     } else this.root.append(this.floating);
