@@ -14,7 +14,7 @@ export type Attribute = {
 export type Manifest = {
   version: string; name: string; name_en?: string; fictional?: boolean; attribution?: string;
   bbox: [number, number, number, number]; center: [number, number]; online_base?: boolean;
-  buildings: {count: number; tileset: string; ids: string; cards: string; chunk: number; surface_attribute?: string};
+  buildings: {count: number; tileset: string; ids: string; cards: string; chunk: number; max_screen_space_error?: number};
   vector?: {tiles: string; minzoom: number; maxzoom: number; layers: string[]};
   hillshade?: {tiles: string; minzoom: number; maxzoom: number};
   attributes: Attribute[];

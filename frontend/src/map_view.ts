@@ -123,7 +123,7 @@ export class MapView {
       colours: this.colours, selected: this.selected,
       loadOptions: {
         core: {worker: false}, worker: false,
-        tileset: {maximumMemoryUsage: MEMORY_MB, maximumScreenSpaceError: 12, memoryAdjustedScreenSpaceError: true, throttleRequests: true}
+        tileset: {maximumMemoryUsage: MEMORY_MB, maximumScreenSpaceError: this.city.manifest.buildings.max_screen_space_error ?? 8, memoryAdjustedScreenSpaceError: true, throttleRequests: true}
       },
       onTilesetLoad: (tileset: unknown) => CityTilesLayer.lower(tileset, (geoid ?? 0) + (low + high) / 2, (high - low) / 2 + 20),
       onTileLoad: () => {

@@ -10,6 +10,15 @@ function swap(source: string, from: string, to: string): string {
   return source.replace(from, to);
 }
 
+// Called with the layer of the day as `this`: deck.gl makes a new one for every change of props.
+function readRows(this: Any, attribute: Any): void {
+  attribute.value = this.props.vertexRows;
+}
+
+function readColours(this: Any, attribute: Any): void {
+  attribute.value = this.props.vertexColours;
+}
+
 const Base: new (...props: object[]) => Any = SimpleMeshLayer as Any;
 
 export class CityMeshLayer extends Base {
@@ -29,17 +38,23 @@ export class CityMeshLayer extends Base {
     this.getAttributeManager().add({
       rowIndexes: {
         type: 'uint32', size: 1, noAlloc: true,
-        update: (attribute: Any) => {
-          attribute.value = this.props.vertexRows;
-        }
+        update: readRows
       },
       rowColours: {
         type: 'unorm8', size: 4, noAlloc: true,
-        update: (attribute: Any) => {
-          attribute.value = this.props.vertexColours;
-        }
+        update: readColours
       }
     });
+  }
+
+  draw(options: Any): void {
+    super.draw(options);
+    const {tile} = this.props;
+    if (!tile.tileDrawn) {
+      tile.tileDrawn = true; // the tile it replaces is held until now
+      this.context.deck?.redraw?.('tile drawn');
+      tile.tileset?.options?.onUpdate?.();
+    }
   }
 
   updateState(params: Any): void {
