@@ -49,6 +49,7 @@ class Page {
     }
     skeleton.remove();
     document.title = `${this.city.manifest.name} ${t('app')}`;
+    const first = this.state.view === null;
     this.state.view ??= this.home();
     if (!new URLSearchParams(location.hash.slice(1)).has('c') && query.get('panel') !== '0') this.state.colourBy = this.worstFlood();
     if (!document.createElement('canvas').getContext('webgl2')) {
@@ -66,6 +67,7 @@ class Page {
     this.chrome = new Chrome(root, this.city, this.actions(), query.get('panel') !== '0');
     this.chrome.build(this.state);
     this.fit();
+    if (first) this.map.fly(this.home(), true);
     addEventListener('resize', () => this.fit());
     await this.repaint();
     this.map.draw();
@@ -77,17 +79,17 @@ class Page {
     setInterval(() => this.chrome.loading(!this.map.stats().loaded), 400);
   }
 
-  /** A safety map opens with the danger: the worst assumed flood depth, where the city has one. */
+  /** A safety map opens with the danger: the assumed depth that concerns most buildings. */
   private worstFlood(): string | null {
     const depths = this.city.manifest.attributes.filter((a) => a.group === 'risk' && a.quantity === 'depth');
-    const worst = depths.find((a) => !a.river && a.scale === 'L2') ?? depths.find((a) => !a.river) ?? depths[0];
-    return worst?.id ?? null;
+    const weight = (a: Attribute): number => (a.known ?? 0) + (a.river ? 0 : 0.5) + (a.scale === 'L2' ? 0.25 : 0);
+    return depths.sort((a, b) => weight(b) - weight(a))[0]?.id ?? null;
   }
 
   private fit(): void {
     const panel = this.chrome.hasPanel;
     const phone = innerWidth <= 700;
-    this.map.setPadding({left: panel && !phone ? 372 : 0, bottom: panel && phone ? innerHeight * 0.4 : 0});
+    this.map.offset = [panel && !phone ? 186 : 0, panel && phone ? -innerHeight * 0.2 : 0];
   }
 
   private home(): View {
@@ -96,7 +98,8 @@ class Page {
     const span = Math.max(bbox[2] - bbox[0], (bbox[3] - bbox[1]) * 1.2);
     const width = phone ? innerWidth : Math.max(innerWidth - 380, 400);
     const zoom = Math.min(Math.max(Math.log2((width / 512) * (360 / span)) + 0.35, 10), 16);
-    return {lon: center[0], lat: center[1], zoom, pitch: 50, bearing: -18};
+    const flat = this.state.mode === '2d';
+    return {lon: center[0], lat: center[1], zoom, pitch: flat ? 0 : 50, bearing: flat ? 0 : -18};
   }
 
   /** Change the state: URL, map and panel follow. */

@@ -9,7 +9,7 @@ export type Attribute = {
   id: string; title: Text; type: 'category' | 'number' | 'class';
   dtype: 'uint8' | 'uint16' | 'uint32' | 'int16' | 'int32' | 'float32';
   nodata: number | 'NaN' | null; nodata_label?: Text; unit?: string; url: string;
-  group?: string; hazard?: string; river?: string | null; scale?: string; quantity?: string; legend: LegendEntry[];
+  group?: string; hazard?: string; river?: string | null; scale?: string; quantity?: string; known?: number; legend: LegendEntry[];
 };
 export type Manifest = {
   version: string; name: string; name_en?: string; fictional?: boolean; attribution?: string;

@@ -101,10 +101,8 @@ export class MapView {
     this.draw();
   }
 
-  /** Keep the middle of the view clear of the panel. */
-  setPadding(padding: {left: number; bottom: number}): void {
-    this.map.setPadding({top: 0, right: 0, ...padding});
-  }
+  /** How far right and up of the page's middle a place flown to shall lie, clear of the panel (px). */
+  offset: [number, number] = [0, 0];
 
   draw(): void {
     const {mode, off, opacity} = this.state;
@@ -148,10 +146,9 @@ export class MapView {
     } as never) as unknown as Layer;
   }
 
-  fly(view: Partial<View> & {lon: number; lat: number}): void {
+  fly(view: Partial<View> & {lon: number; lat: number}, atOnce = false): void {
     const target = {center: [view.lon, view.lat] as [number, number], zoom: view.zoom ?? this.map.getZoom(), pitch: view.pitch ?? this.map.getPitch(), bearing: view.bearing ?? this.map.getBearing()};
-    if (this.reduced) this.map.jumpTo(target);
-    else this.map.easeTo({...target, duration: 700});
+    this.map.easeTo({...target, offset: this.offset, duration: this.reduced || atOnce ? 0 : 700});
   }
 
   turn(change: {bearing?: number; pitch?: number; zoom?: number; pan?: [number, number]}): void {
