@@ -4,6 +4,7 @@ Steps are skipped when their inputs have not changed. Works without the python3-
 of Debian: pip is then taken as a wheel from the configured package index.
 """
 
+# ruff: noqa: S310, UP036  (the index URL is the operator's; the version check runs on old Pythons)
 from __future__ import annotations
 
 import hashlib
@@ -56,7 +57,12 @@ def index_url() -> str:
     """The simple index that pip would use (environment, then pip's own settings, then PyPI)."""
     found = os.environ.get("PIP_INDEX_URL")
     if not found:
-        for name in (os.environ.get("PIP_CONFIG_FILE"), "/etc/pip.conf", "~/.config/pip/pip.conf", "~/.pip/pip.conf"):
+        for name in (
+            os.environ.get("PIP_CONFIG_FILE"),
+            "/etc/pip.conf",
+            "~/.config/pip/pip.conf",
+            "~/.pip/pip.conf",
+        ):
             path = Path(name).expanduser() if name else None
             if path and path.is_file():
                 match = re.search(r"^\s*index-url\s*=\s*(\S+)", path.read_text(), re.M)
@@ -68,7 +74,9 @@ def add_pip() -> None:
     """Put pip into a venv made without ensurepip: the newest wheel of the index, hash checked."""
     say("pip is missing: taking its wheel from the package index")
     base = f"{index_url()}/pip/"
-    request = urllib.request.Request(base, headers={"Accept": "application/vnd.pypi.simple.v1+json, text/html;q=0.5"})
+    request = urllib.request.Request(
+        base, headers={"Accept": "application/vnd.pypi.simple.v1+json, text/html;q=0.5"}
+    )
     with urllib.request.urlopen(request, timeout=60) as answer:
         body, url = answer.read().decode(), answer.geturl()
     links: list[tuple[str, str, str]] = []
@@ -105,7 +113,9 @@ def python_environment() -> None:
         except (ImportError, subprocess.CalledProcessError):
             shutil.rmtree(VENV, ignore_errors=True)
             venv.create(VENV, with_pip=False)
-    if subprocess.run([str(PYTHON), "-m", "pip", "--version"], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        [str(PYTHON), "-m", "pip", "--version"], capture_output=True, check=False
+    ).returncode:
         add_pip()
     say("installing locked dependencies")
     pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
@@ -116,10 +126,17 @@ def python_environment() -> None:
 
 def node() -> tuple[list[str], dict[str, str]]:
     """How to call npm: the machine's, when new enough, else the one from the Python wheel."""
-    env = {**os.environ, "npm_config_fund": "false", "npm_config_audit": "false", "npm_config_update_notifier": "false"}
+    env = {
+        **os.environ,
+        "npm_config_fund": "false",
+        "npm_config_audit": "false",
+        "npm_config_update_notifier": "false",
+    }
     own = shutil.which("node")
     if own and shutil.which("npm"):
-        version = subprocess.run([own, "--version"], capture_output=True, text=True, check=False).stdout
+        version = subprocess.run(
+            [own, "--version"], capture_output=True, text=True, check=False
+        ).stdout
         numbers = tuple(int(x) for x in re.findall(r"\d+", version)[:2])
         if numbers >= NODE_MINIMUM:
             return [str(shutil.which("npm"))], env
@@ -128,11 +145,19 @@ def node() -> tuple[list[str], dict[str, str]]:
         capture_output=True, text=True, check=False,
     ).stdout.strip()  # fmt: skip
     if not found:
-        say(f"Node ≥ {'.'.join(map(str, NODE_MINIMUM))} is needed for the renderer and none could be installed")
+        say(
+            f"Node ≥ {'.'.join(map(str, NODE_MINIMUM))} is needed for the renderer and none could be installed"
+        )
         sys.exit(1)
     home = Path(found)
     binary = home if os.name == "nt" else home / "bin"
-    npm = home / ("node_modules" if os.name == "nt" else "lib/node_modules") / "npm" / "bin" / "npm-cli.js"
+    npm = (
+        home
+        / ("node_modules" if os.name == "nt" else "lib/node_modules")
+        / "npm"
+        / "bin"
+        / "npm-cli.js"
+    )
     env["PATH"] = f"{binary}{os.pathsep}{env['PATH']}"
     return [str(binary / ("node.exe" if os.name == "nt" else "node")), str(npm)], env
 

@@ -15,7 +15,14 @@ def main() -> None:
     bad = 0
     with tempfile.TemporaryDirectory() as folder:
         city = Path(folder) / "city"
-        made = [str(Path(sys.executable).with_name("citymap")), "demo", "--city", str(city), "--buildings", "600"]
+        made = [
+            str(Path(sys.executable).with_name("citymap")),
+            "demo",
+            "--city",
+            str(city),
+            "--buildings",
+            "600",
+        ]
         subprocess.run(made, check=True, cwd=folder)
         env = {**os.environ, "CITYMAP_CITY": str(city)}
         for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):

@@ -145,7 +145,14 @@ class Workspace:
                 fictional=bool(data.get("fictional", False)),
                 name_en=str(data.get("name_en", "")), attribution=str(data.get("attribution", "")),
             )  # fmt: skip
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, ValueError, IndexError, TypeError) as e:
+        except (
+            tomllib.TOMLDecodeError,
+            UnicodeDecodeError,
+            KeyError,
+            ValueError,
+            IndexError,
+            TypeError,
+        ) as e:
             raise BadInputError("bad_city_toml", place=str(self.city_toml), reason=e) from e
 
     def write_city(self, city: City) -> None:

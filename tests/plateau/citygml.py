@@ -9,7 +9,7 @@ ROOT = (
     'xmlns:gen="http://www.opengis.net/citygml/generics/2.0" xmlns:xlink="http://www.w3.org/1999/xlink" '
     'xmlns:xAL="urn:oasis:names:tc:ciq:xsdschema:xAL:2.0" '
     'xmlns:uro="https://www.geospatial.jp/iur/uro/3.1">\n'
-    "<gml:boundedBy><gml:Envelope srsName=\"http://www.opengis.net/def/crs/EPSG/0/6697\" srsDimension=\"3\">"
+    '<gml:boundedBy><gml:Envelope srsName="http://www.opengis.net/def/crs/EPSG/0/6697" srsDimension="3">'
     "<gml:lowerCorner>36.5 139.8 0</gml:lowerCorner><gml:upperCorner>36.6 139.9 99</gml:upperCorner>"
     "</gml:Envelope></gml:boundedBy>\n"
 )
@@ -21,17 +21,25 @@ def ring(points: list[tuple[float, float, float]]) -> str:
     return f"<gml:LinearRing><gml:posList>{text}</gml:posList></gml:LinearRing>"
 
 
-def polygon(points: list[tuple[float, float, float]], *holes: list[tuple[float, float, float]], gml_id: str = "") -> str:
+def polygon(
+    points: list[tuple[float, float, float]],
+    *holes: list[tuple[float, float, float]],
+    gml_id: str = "",
+) -> str:
     attribute = f' gml:id="{gml_id}"' if gml_id else ""
     inner = "".join(f"<gml:interior>{ring(h)}</gml:interior>" for h in holes)
-    return f"<gml:Polygon{attribute}><gml:exterior>{ring(points)}</gml:exterior>{inner}</gml:Polygon>"
+    return (
+        f"<gml:Polygon{attribute}><gml:exterior>{ring(points)}</gml:exterior>{inner}</gml:Polygon>"
+    )
 
 
 def member(surface: str) -> str:
     return f"<gml:surfaceMember>{surface}</gml:surfaceMember>"
 
 
-def square(lon: float, lat: float, h: float, size: float = 0.0001) -> list[tuple[float, float, float]]:
+def square(
+    lon: float, lat: float, h: float, size: float = 0.0001
+) -> list[tuple[float, float, float]]:
     return [
         (lon, lat, h), (lon + size, lat, h), (lon + size, lat + size, h), (lon, lat + size, h), (lon, lat, h),
     ]  # fmt: skip

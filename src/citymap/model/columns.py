@@ -57,7 +57,7 @@ class Table:
             raise SchemaError("schema", table=self.name, reason=f"undeclared {sorted(extra)}")
 
 
-class GEO_TABLES:  # noqa: N801
+class GEO_TABLES:
     """GeoParquet 1.1 metadata."""
 
     @staticmethod
@@ -93,7 +93,12 @@ RISK = pa.struct([
 BUILDINGS = Table(
     "buildings",
     (
-        Column("gml_id", _S, "gml:id, unique in the city (a collision gets a suffix ~2)", nullable=False),
+        Column(
+            "gml_id",
+            _S,
+            "gml:id, unique in the city (a collision gets a suffix ~2)",
+            nullable=False,
+        ),
         Column("building_id", _S, "uro:buildingID, else gml:id", nullable=False),
         Column("class", _S, "bldg:class, decoded"),
         Column("class_code", _S, "bldg:class (3001 ordinary, 3002 solid, 3003/3004 without walls)"),
@@ -108,7 +113,12 @@ BUILDINGS = Table(
         Column("storeys_below", _I, "storeys below ground"),
         Column("year_built", _I, "bldg:yearOfConstruction", "year"),
         Column("structure", _S, "uro:buildingStructureType, decoded"),
-        Column("footprint_area_m2", _F, "uro:buildingFootprintArea, else measured on the footprint", "m2"),
+        Column(
+            "footprint_area_m2",
+            _F,
+            "uro:buildingFootprintArea, else measured on the footprint",
+            "m2",
+        ),
         Column("total_floor_area_m2", _F, "uro:totalFloorArea", "m2"),
         Column("ground_elevation_m", _F, "lowest vertex of LOD1 (else LOD2), 標高", "m"),
         Column("roof_elevation_m", _F, "highest vertex of LOD1 (else LOD2), 標高", "m"),
@@ -207,14 +217,21 @@ HAZARD_SURFACES = Table(
     "hazard_surfaces",
     (
         Column("gml_id", _S, "gml:id"),
-        Column("hazard", _S, "river_flood, tsunami, high_tide, inland_flood or landslide", nullable=False),
+        Column(
+            "hazard",
+            _S,
+            "river_flood, tsunami, high_tide, inland_flood or landslide",
+            nullable=False,
+        ),
         Column("name", _S, "river or description, decoded"),
         Column("scale", _S, "L1 or L2"),
         Column("admin", _S, "who designated it, decoded"),
         Column("rank", _I, "depth rank as published"),
         Column("class_code", _S, "class code as published"),
         Column("kind", _S, "class decoded"),
-        Column("elevation_m", _F, "mean 標高 of the water surface; null for ground-level surfaces", "m"),
+        Column(
+            "elevation_m", _F, "mean 標高 of the water surface; null for ground-level surfaces", "m"
+        ),
         Column("source_file", _S, "file"),
         Column("geometry", _WKB, "extent"),
     ),
@@ -223,5 +240,14 @@ HAZARD_SURFACES = Table(
 
 TABLES = {
     t.name: t
-    for t in (BUILDINGS, BUILDING_SURFACES, BUILDING_ATTRIBUTES, ROADS, BASE, DISTRICTS, ADDRESSES, HAZARD_SURFACES)
+    for t in (
+        BUILDINGS,
+        BUILDING_SURFACES,
+        BUILDING_ATTRIBUTES,
+        ROADS,
+        BASE,
+        DISTRICTS,
+        ADDRESSES,
+        HAZARD_SURFACES,
+    )
 }

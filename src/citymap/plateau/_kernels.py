@@ -100,7 +100,7 @@ def parse_number(buf, i, end):
         value *= 1e22
         scale -= 22
         if value == np.inf:
-            break
+            return sign * value, i
     if scale < 0:
         value /= _POW10[-scale]
     elif scale > 0:
@@ -228,7 +228,6 @@ def scan(
     kind_depth = -1
     kind = 0
     inst_depth = -1
-    inst_lod = False
     poly_depth = -1
     bad_ring = False
     i = start
@@ -264,7 +263,13 @@ def scan(
                 while buf[e] != _GT and not _is_space(buf[e]):
                     e += 1
                 if _lookup(local_hash, local_value, hash_bytes(buf, j, e)) == _MODEL:
-                    counts[0], counts[1], counts[2], counts[3], counts[4] = n_name, n_b, n_l, n_p, n_r
+                    counts[0], counts[1], counts[2], counts[3], counts[4] = (
+                        n_name,
+                        n_b,
+                        n_l,
+                        n_p,
+                        n_r,
+                    )
                     counts[5], counts[6], counts[7], counts[8] = n_c, n_h, n_d, serial
                     return ROOT_END, i
                 return NEEDS_STRICT, tag
@@ -631,7 +636,17 @@ def _put_u32(out, at, value):
 
 @njit(cache=True, nogil=True)
 def write_wkb(
-    order, group_start, ring_start, ring_end_of_poly, coords, ring_coord_end, dims, single, orient, out, offsets
+    order,
+    group_start,
+    ring_start,
+    ring_end_of_poly,
+    coords,
+    ring_coord_end,
+    dims,
+    single,
+    orient,
+    out,
+    offsets,
 ):
     """WKB of one (multi)polygon per group of polygons.
 
@@ -721,7 +736,9 @@ def check_polygons(p_ring, p_ring_end, ring_coord_end, coords, bad, west, south,
 
 
 @njit(cache=True, nogil=True)
-def elevation_range(p_bldg, p_lod, p_bad, p_ring, p_ring_end, ring_coord_end, coords, low, high, at_lod):
+def elevation_range(
+    p_bldg, p_lod, p_bad, p_ring, p_ring_end, ring_coord_end, coords, low, high, at_lod
+):
     """Lowest and highest vertex per building, from LOD1 where it has one, else the next LOD up."""
     rank = np.full(low.size, 9, np.int64)
     for p in range(p_bldg.size):
@@ -733,7 +750,9 @@ def elevation_range(p_bldg, p_lod, p_bad, p_ring, p_ring_end, ring_coord_end, co
             low[b] = np.inf
             high[b] = -np.inf
         if p_lod[p] == rank[b]:
-            for k in range(ring_start_coord(ring_coord_end, p_ring[p]), ring_coord_end[p_ring_end[p] - 1]):
+            for k in range(
+                ring_start_coord(ring_coord_end, p_ring[p]), ring_coord_end[p_ring_end[p] - 1]
+            ):
                 z = coords[k, 2]
                 if z < low[b]:
                     low[b] = z
@@ -756,7 +775,9 @@ def is_floor(p, p_ring, ring_coord_end, coords, low):
 
 
 @njit(cache=True, nogil=True)
-def choose_footprints(p_bldg, p_lod, p_kind, p_bad, p_ring, p_ring_end, ring_coord_end, coords, low, at_lod, chosen):
+def choose_footprints(
+    p_bldg, p_lod, p_kind, p_bad, p_ring, ring_coord_end, coords, low, at_lod, chosen
+):
     """Mark the polygons that make each building's footprint.
 
     LOD0 footprint, else LOD0 roof edge, else ground surfaces, else the floor of the LOD1 solid.
@@ -775,7 +796,11 @@ def choose_footprints(p_bldg, p_lod, p_kind, p_bad, p_ring, p_ring_end, ring_coo
             s = 3
         elif p_kind[p] == 3:
             s = 2
-        elif p_kind[p] == 0 and p_lod[p] == at_lod[b] and is_floor(p, p_ring, ring_coord_end, coords, low[b]):
+        elif (
+            p_kind[p] == 0
+            and p_lod[p] == at_lod[b]
+            and is_floor(p, p_ring, ring_coord_end, coords, low[b])
+        ):
             s = 1
         if s > best[b]:
             best[b] = s

@@ -98,7 +98,7 @@ def slices(buffer: NDArray[np.uint8], starts: Ints, ends: Ints) -> pa.Array:
     return array
 
 
-def _place(n: int, rows: Ints, at: Ints, values: pa.Array) -> pa.Array:
+def _place(n: int, at: Ints, values: pa.Array) -> pa.Array:
     """An array of length n with values[i] at position at[i] (the first wins), null elsewhere."""
     index = np.full(n, -1, np.int64)
     index[at[::-1]] = np.arange(len(at) - 1, -1, -1)
@@ -171,7 +171,9 @@ def assemble(
     geometry_polygons = (p_ring, p_ring_end, ring_end, raw.coords)
     k.elevation_range(p_bldg, p_lod, mask, *geometry_polygons, low, high, at_lod)
     chosen = np.zeros(len(p), np.int64)
-    k.choose_footprints(p_bldg, p_lod, kind, mask, *geometry_polygons, low, at_lod, chosen)
+    k.choose_footprints(
+        p_bldg, p_lod, kind, mask, p_ring, ring_end, raw.coords, low, at_lod, chosen
+    )
     has_polygon = np.zeros(n, bool)
     has_polygon[p_bldg[~out]] = True
 
@@ -207,7 +209,7 @@ def assemble(
         "edition": pa.array([edition] * keep.size, pa.string()),
         "geometry": footprint,
     })  # fmt: skip
-    a_bldg = renumber[attributes.pop("building")]
+    a_bldg = renumber[np.asarray(attributes.pop("building"), np.int64)]
     live = a_bldg >= 0
     attributes_table = pa.table(attributes)
     if not live.all():
@@ -362,12 +364,12 @@ def _attributes(
     whole = rows[:, k.L_PART] == 0
 
     def of(name: str, *, parts: bool = False) -> Ints:
-        picked = rows[(field == _NUMBER[name]) & (whole | parts)]
+        picked: Ints = rows[(field == _NUMBER[name]) & (whole | parts)]
         return picked
 
     def text(name: str) -> pa.Array:
         r = of(name)
-        return _place(n, r, r[:, k.L_BLDG], leaves.strings(r))
+        return _place(n, r[:, k.L_BLDG], leaves.strings(r))
 
     def number(name: str) -> NDArray[np.float64]:
         r = of(name)
@@ -384,7 +386,7 @@ def _attributes(
         at = r[:, k.L_BLDG]
         if len(np.unique(at)) < len(at):
             codes, decoded, at = _joined(at, codes, decoded)
-        return _place(n, r, at, codes), _place(n, r, at, decoded)
+        return _place(n, at, codes), _place(n, at, decoded)
 
     height = number("height")
     in_parts = of("height", parts=True)
@@ -475,7 +477,7 @@ def _generic_text(
     if len(picked):
         label = leaves.strings(picked, k.L_A0, k.L_A1)
         picked = picked[np.asarray(pa.compute.equal(label, wanted))]
-    return _place(n, picked, picked[:, k.L_BLDG], leaves.strings(picked))
+    return _place(n, picked[:, k.L_BLDG], leaves.strings(picked))
 
 
 def _addresses(rows: Ints, leaves: _Leaves, n: int) -> pa.Array:
@@ -528,7 +530,7 @@ def _risks(
         r, at = rows_of(field)
         codes = leaves.strings(r)
         texts = decode_column(codes, leaves.strings(r, k.L_C0, k.L_C1), decode)
-        return _place(m, r, at, codes), _place(m, r, at, texts)
+        return _place(m, at, codes), _place(m, at, texts)
 
     d_code, d_text = decoded("description")
     a_code, a_text = decoded("adminType")

@@ -159,12 +159,12 @@ def _chunks(handle: BinaryIO, header: Header, chunk_bytes: int) -> Iterator[tupl
             if buffer.size > 64 * chunk_bytes:
                 raise NeedsStrictError("a member larger than 64 chunks")
             buffer = np.concatenate([buffer, np.empty(buffer.size, np.uint8)])
-        got = handle.readinto(memoryview(buffer)[filled : filled + chunk_bytes])  # type: ignore[attr-defined]
+        got = handle.readinto(memoryview(buffer.data)[filled : filled + chunk_bytes])  # type: ignore[attr-defined]
         filled += got
         if got == 0:
             cut = filled
         else:
-            cut = bytes(memoryview(buffer)[:filled]).rfind(close)
+            cut = bytes(memoryview(buffer.data)[:filled]).rfind(close)
             if cut < 0:
                 continue
             cut += len(close)

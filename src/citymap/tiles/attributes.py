@@ -86,8 +86,18 @@ class Columns:
                 "dtype": values.dtype.name,
                 "url": f"{self.url}/{quote(name)}",
                 "count": int(values.size),
+                "known": int(np.count_nonzero(_known(values, entry.get("nodata")))),
             }
         )
+
+
+def _known(values: NDArray[Any], nodata: object) -> NDArray[np.bool_]:
+    """Which rows have a value."""
+    if values.dtype.kind == "f":
+        return np.asarray(~np.isnan(values), bool)
+    if isinstance(nodata, int):
+        return np.asarray(values != nodata, bool)
+    return np.ones(values.shape, bool)
 
 
 def _file_name(text: str) -> str:

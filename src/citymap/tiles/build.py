@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from citymap.tiles.shapes import Shapes
     from citymap.workspace import City, Workspace
 
-FORMAT = 6  # raised when the builder writes something else from the same input
+FORMAT = 7  # raised when the builder writes something else from the same input
 
 
 def inputs(workspace: Workspace) -> list[Path]:
