@@ -37,7 +37,9 @@ export class City {
   static async load(url: string): Promise<City> {
     const response = await fetch(url, {cache: 'no-cache'});
     if (!response.ok) throw new Error(`${response.status} ${url}`);
-    return new City((await response.json()) as Manifest, response.url || url);
+    const manifest = (await response.json()) as Manifest;
+    manifest.online_base = response.headers.get('x-citymap-online-base') === '1';
+    return new City(manifest, response.url || url);
   }
 
   /** An absolute URL of this city's tree; a manifest cannot name another host. */

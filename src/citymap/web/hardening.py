@@ -93,6 +93,8 @@ class Hardening:
         self.app = app
         self.root_path = root_path.rstrip("/")
         self._ours = _common(policy_text(MAP_POLICY, online_base=online_base))
+        if online_base:  # the renderer offers 地理院タイル only where the server says so
+            self._ours.append((b"x-citymap-online-base", b"1"))
         self._others = self._ours
         if script_hashes is not None:
             hashes = "".join(f" '{h}'" for h in script_hashes)
