@@ -9,7 +9,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import small_city
-
 from citymap.workspace import Workspace
 
 

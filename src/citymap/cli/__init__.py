@@ -197,7 +197,6 @@ def demo(
 def _register() -> None:
     """Commands that live in modules of their own."""
     from importlib import import_module
-
     from importlib.util import find_spec
 
     for name in ("serve", "desktop", "fetch"):

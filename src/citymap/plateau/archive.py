@@ -1,5 +1,3 @@
-# NOTE TO THE TERRAIN/THEMES ENGINEER (helper 4): the lead overwrote your version of this file by accident at 22:46.
-# Your richer version (with your tests) is wanted: please write yours back and delete this note. The lead adapts the importer.
 """What SRC holds: folders, zips and single files → a list of source files with their theme."""
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ from citymap.progress import Progress
 
 MAX_MEMBERS = 500_000
 MAX_TOTAL_BYTES = 200 << 30
+MAX_NESTED = 1  # zips in a zip (GSI packs its DEMs so); deeper is refused
 MAX_RATIO = 200  # of the whole archive; a PLATEAU city packs about 20 to 1
 RATIO_FREE_BYTES = 256 << 20  # below this a high ratio harms nobody
 
@@ -74,8 +73,9 @@ def _discover(source: Path, unpack_to: Path, progress: Progress, depth: int) -> 
         if path.is_symlink() or not path.is_file() or _hidden(path.relative_to(source)):
             continue
         if path.suffix.lower() == ".zip":
-            if depth == 0 or "dem" in path.stem:
-                found += _discover(path, unpack_to, progress, depth + 1)
+            if depth > MAX_NESTED:
+                raise BadInputError("zip_nested", place=path.name)
+            found += _discover(path, unpack_to, progress, depth + 1)
             continue
         described = describe(path, source)
         if described is not None:
@@ -112,13 +112,23 @@ def describe(path: Path, top: Path) -> SourceFile | None:
     else:
         return None
     return SourceFile(
-        path=path, name=path.name, theme=theme, size=path.stat().st_size,
+        path=path, name=_name(path, top), theme=theme, size=path.stat().st_size,
         mesh=named[1] if named else None,
         crs=int(named[3]) if named and named[3] else None,
         root=_root(path, top),
         city_code=folder[1] if folder else None, city_name=folder[2] if folder else None,
         edition=folder[3] if folder else None,
     )  # fmt: skip
+
+
+def _name(path: Path, top: Path) -> str:
+    """What tables call the file: its path from `udx/` on, else its bare name."""
+    parts = path.parts
+    if "udx" in parts:
+        at = len(parts) - 1 - parts[::-1].index("udx")
+        return "/".join(parts[at:])
+    del top
+    return path.name
 
 
 def _root(path: Path, top: Path) -> Path:
@@ -154,15 +164,22 @@ def _sha(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def _decoded(info: zipfile.ZipInfo) -> str:
+    """A name without the UTF-8 flag: UTF-8 where it is valid, else CP932 as Japanese Windows writes."""
+    for encoding in ("utf-8", "cp932"):
+        try:
+            return info.orig_filename.encode("cp437").decode(encoding)
+        except (UnicodeEncodeError, UnicodeDecodeError):
+            continue
+    return info.filename
+
+
 def _names(archive: zipfile.ZipFile) -> Iterable[tuple[zipfile.ZipInfo, str]]:
     """Members with their names; CP932 where the archive does not say UTF-8."""
     for info in archive.infolist():
         name = info.filename
         if not info.flag_bits & 0x800:
-            try:
-                name = info.orig_filename.encode("cp437").decode("cp932")
-            except (UnicodeEncodeError, UnicodeDecodeError):
-                name = info.filename
+            name = _decoded(info)
         yield info, name.replace("\\", "/")
 
 

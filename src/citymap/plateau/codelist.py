@@ -1,5 +1,3 @@
-# NOTE TO THE TERRAIN/THEMES ENGINEER (helper 4): the lead overwrote your version of this file by accident at 22:46.
-# Your richer version (with your tests) is wanted: please write yours back and delete this note. The lead adapts the importer.
 """GML dictionaries (codelists): a code and its codeSpace → the text, inside the data set only."""
 
 from __future__ import annotations
@@ -59,7 +57,8 @@ class Codelists:
         name = code_space.replace("\\", "/").rsplit("/", 1)[-1]
         if not name.endswith(".xml"):
             return None
-        for folder in self._folders:
+        own = [f for f in self._folders if gml_file.is_relative_to(f.parent) or gml_file.is_relative_to(f)]
+        for folder in dict.fromkeys([*own, *self._folders]):
             candidate = folder / name
             if candidate.is_file() and candidate.resolve().is_relative_to(folder.resolve()):
                 return candidate
@@ -74,6 +73,8 @@ class Codelists:
 def read_dictionary(path: Path) -> dict[str, str]:
     """`{gml:name: gml:description}` of a GML Dictionary; {} when it is not readable XML."""
     if path.stat().st_size > CODELIST_LIMIT:
+        return {}
+    if b"<!DOCTYPE" in path.read_bytes()[:65536]:
         return {}
     try:
         root = etree.parse(str(path), hardened_parser()).getroot()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import streamlit as st
 
 from citymap.assess.selection import Attribute, Rule
@@ -31,17 +30,21 @@ def ask_colour(city: OpenCity) -> str | None:
 
 def ask_rules(city: OpenCity) -> list[Rule]:
     """The filters in force."""
-    active = sum(1 for key in FILTER_KEYS if st.session_state.get(key) and key != "f_scale")
-    title = say("filter.active", count=active) if active else say("filter.title")
-    with st.expander(title, expanded=False, key="filters"):
+    with st.expander(say("filter.title"), icon=":material/filter_alt:", key="filters"):
         rules = [
             *_category(city, "usage"),
             *_category(city, "structure"),
             *_storeys(city),
             *_river(city),
         ]
-        if rules:
-            st.button(say("filter.reset"), on_click=_reset, icon=":material/filter_alt_off:")
+    if rules:
+        st.button(
+            say("filter.reset", count=len(rules)),
+            on_click=_reset,
+            icon=":material/filter_alt_off:",
+            key="reset_filters",
+            width="stretch",
+        )
     return rules
 
 
@@ -84,45 +87,60 @@ def _storeys(city: OpenCity) -> list[Rule]:
 
 
 def _river(city: OpenCity) -> list[Rule]:
-    risks = [a for a in city.columns.attributes.values() if a.spec.get("group") == "risk"]
-    by_river: dict[tuple[str, str], list[Attribute]] = {}
-    for risk in risks:
-        by_river.setdefault((str(risk.spec["hazard"]), str(risk.spec["river"])), []).append(risk)
+    by_river: dict[tuple[str, str | None], list[Attribute]] = {}
+    for attribute in city.columns.attributes.values():
+        spec = attribute.spec
+        if spec.get("group") == "risk":
+            by_river.setdefault((str(spec["hazard"]), spec.get("river")), []).append(attribute)
     if not by_river:
         return []
-    river = st.selectbox(
+    chosen = st.selectbox(
         say("filter.river"),
         list(by_river),
         index=None,
-        format_func=lambda pair: f"{pair[1]}（{say(f'hazard.{pair[0]}')}）",
+        format_func=lambda pair: f"{say(f'hazard.{pair[0]}')}　{pair[1] or say('filter.worst')}",
         placeholder=say("filter.any"),
         key="f_river",
         help=say("filter.river_help"),
     )
-    if river is None:
+    if chosen is None:
         return []
-    scales = sorted({str(a.spec["scale"]) for a in by_river[river]}, reverse=True)
-    scale = scales[0]
-    if len(scales) > 1:
-        scale = st.segmented_control(
-            say("filter.scale"), scales, default=scales[0], required=True, key="f_scale",
-            format_func=lambda s: say(f"scale.{s}"),
-        ) or scales[0]  # fmt: skip
-    risk = _depth_first([a for a in by_river[river] if a.spec["scale"] == scale])
-    labels = {entry["value"]: entry["label"][language()] for entry in risk.legend
-              if "value" in entry}  # fmt: skip
-    if not labels:
-        return [Rule(risk.id, min=-np.inf)]
-    chosen = st.multiselect(
-        say("filter.classes"),
-        list(labels),
-        format_func=lambda value: labels[value],
-        placeholder=say("filter.any"),
+    scale = _scale(by_river[chosen])
+    risk = _best_known(city, [a for a in by_river[chosen] if a.spec.get("scale") == scale])
+    steps = list(risk.legend)
+    if not steps:
+        return [Rule(risk.id, min=0.0)]
+    least = st.selectbox(
+        say("filter.least"),
+        range(len(steps)),
+        format_func=lambda i: steps[i]["label"][language()],
+        index=None,
+        placeholder=say("filter.any_class"),
         key="f_class",
     )
-    return [Rule(risk.id, values=tuple(chosen or labels))]
+    first = steps[least or 0]
+    if "value" in first:
+        return [Rule(risk.id, values=tuple(step["value"] for step in steps[least or 0 :]))]
+    return [Rule(risk.id, min=float(first["min"]))]
 
 
-def _depth_first(risks: Sequence[Attribute]) -> Attribute:
+def _scale(risks: Sequence[Attribute]) -> str | None:
+    scales = sorted({str(a.spec["scale"]) for a in risks if a.spec.get("scale")}, reverse=True)
+    if len(scales) < 2:
+        return scales[0] if scales else None
+    chosen = st.segmented_control(
+        say("filter.scale"), scales, default=scales[0], required=True, key="f_scale",
+        format_func=lambda s: say(f"scale.{s}"), width="stretch",
+    )  # fmt: skip
+    return str(chosen or scales[0])
+
+
+def _best_known(city: OpenCity, risks: Sequence[Attribute]) -> Attribute:
+    """The quantity recorded for most buildings; depth before rank before duration."""
     order = {"depth": 0, "rank": 1, "duration": 2}
-    return min(risks, key=lambda a: order.get(str(a.spec.get("quantity")), 9))
+
+    def rank(attribute: Attribute) -> tuple[int, int]:
+        missing = int(city.columns.is_missing(attribute.id).sum())
+        return missing, order.get(str(attribute.spec.get("quantity")), 9)
+
+    return min(risks, key=rank)
