@@ -33,11 +33,12 @@ class City:
     attribution: str = ""
 
 
-def _toml_value(value: object) -> str:
+def toml_value(value: object) -> str:
+    """A value as TOML writes it (strings, numbers, booleans, lists)."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml_value(v) for v in value) + "]"
+        return "[" + ", ".join(toml_value(v) for v in value) + "]"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     return repr(value)
@@ -157,7 +158,7 @@ class Workspace:
 
     def write_city(self, city: City) -> None:
         """Write `city.toml`, replacing the old one."""
-        lines = [f"{k} = {_toml_value(v)}" for k, v in asdict(city).items() if v is not None]
+        lines = [f"{k} = {toml_value(v)}" for k, v in asdict(city).items() if v is not None]
         write_text(self.city_toml, "\n".join(lines) + "\n")
 
     def extend_bbox(self, bbox: tuple[float, float, float, float]) -> City:

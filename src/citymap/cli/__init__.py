@@ -88,10 +88,14 @@ def main_options(
 def import_(
     sources: Annotated[list[Path], typer.Argument(metavar="SRC...", help="files, folders or zips")],
     city: CityOption = None,
-    edition: Annotated[str | None, typer.Option(help="year or name of the data set, e.g. 2024")] = None,
+    edition: Annotated[
+        str | None, typer.Option(help="year or name of the data set, e.g. 2024")
+    ] = None,
     kind: Annotated[
         str | None,
-        typer.Option("--as", help="dem | hazard | ortho | places | layer, where the file cannot say it"),
+        typer.Option(
+            "--as", help="dem | hazard | ortho | places | layer, where the file cannot say it"
+        ),
     ] = None,
     layer_id: Annotated[str | None, typer.Option("--id", help="id of the layer, with --as")] = None,
     zone: Annotated[str | None, typer.Option(help="plane-rectangular zone, e.g. EPSG:6677")] = None,
@@ -107,7 +111,9 @@ def import_(
             raise typer.BadParameter(f"--as {kind}")
         options = ImportOptions(edition, _zone(zone), kind, layer_id, name, workers)
         target = workspace(city)
-        record = import_sources([s.resolve() for s in sources], target, options=options, progress=progress)
+        record = import_sources(
+            [s.resolve() for s in sources], target, options=options, progress=progress
+        )
         lang = Settings().lang  # type: ignore[call-arg]
 
         def text() -> str:
@@ -164,7 +170,9 @@ def tiles(
         target = workspace(city)
         target.city()
         data = build(target, progress=progress, workers=workers)
-        answer(data, lambda: f"tiles: {data['version']} ({data['buildings']['count']:,})", json=json)
+        answer(
+            data, lambda: f"tiles: {data['version']} ({data['buildings']['count']:,})", json=json
+        )
 
 
 @app.command()
@@ -188,10 +196,20 @@ def demo(
         with tempfile.TemporaryDirectory(prefix=".demo-", dir=target.root) as folder:
             made = Path(source).resolve() if source else Path(folder)
             generate(made, buildings=buildings, seed=seed, progress=progress)
-            record = import_sources([made], target, options=ImportOptions(), progress=progress)
+            hazards = made / "hazard"
+            sources = [p for p in sorted(made.iterdir()) if p.is_dir() and p != hazards]
+            record = import_sources(sources, target, options=ImportOptions(), progress=progress)
+            maps = import_sources(
+                [hazards], target, options=ImportOptions(kind="hazard"), progress=progress
+            )
+            record.counts |= maps.counts
         manifest = build(target, progress=progress)
         data = {"city": str(target.root), "counts": record.counts, "tiles": manifest["version"]}
-        answer(data, lambda: f"{target.root}: {record.counts.get('buildings', 0):,} buildings", json=json)
+        answer(
+            data,
+            lambda: f"{target.root}: {record.counts.get('buildings', 0):,} buildings",
+            json=json,
+        )
 
 
 def _register() -> None:

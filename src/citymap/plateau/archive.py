@@ -21,7 +21,34 @@ MAX_RATIO = 200  # of the whole archive; a PLATEAU city packs about 20 to 1
 RATIO_FREE_BYTES = 256 << 20  # below this a high ratio harms nobody
 
 THEMES = frozenset(
-    ["bldg", "ubld", "dem", "tran", "rwy", "trk", "squr", "wwy", "brid", "tun", "frn", "veg", "wtr", "luse", "urf", "lsld", "fld", "tnm", "htd", "ifld", "rfld", "area", "app", "unf", "gen", "cons"]
+    [
+        "bldg",
+        "ubld",
+        "dem",
+        "tran",
+        "rwy",
+        "trk",
+        "squr",
+        "wwy",
+        "brid",
+        "tun",
+        "frn",
+        "veg",
+        "wtr",
+        "luse",
+        "urf",
+        "lsld",
+        "fld",
+        "tnm",
+        "htd",
+        "ifld",
+        "rfld",
+        "area",
+        "app",
+        "unf",
+        "gen",
+        "cons",
+    ]
 )
 _UDX = re.compile(r"(?:^|/)udx/([a-z]+)/", re.I)
 _NAMED = re.compile(r"^(\d{4,11})_([a-z]+)_(\d{3,4})?", re.I)
@@ -92,7 +119,12 @@ def describe(path: Path, top: Path) -> SourceFile | None:
     text = path.as_posix()
     suffix = path.suffix.lower()
     parents = {p.lower() for p in path.parts}
-    if "codelists" in parents or "schemas" in parents or "metadata" in parents or "specification" in parents:
+    if (
+        "codelists" in parents
+        or "schemas" in parents
+        or "metadata" in parents
+        or "specification" in parents
+    ):
         return None
     udx, named, folder = _UDX.search(text), _NAMED.match(path.name), None
     for match in _FOLDER.finditer(text):
@@ -183,7 +215,9 @@ def _names(archive: zipfile.ZipFile) -> Iterable[tuple[zipfile.ZipInfo, str]]:
         yield info, name.replace("\\", "/")
 
 
-def unpack(path: Path, below: Path, *, progress: Progress, max_total: int = MAX_TOTAL_BYTES) -> Path:
+def unpack(
+    path: Path, below: Path, *, progress: Progress, max_total: int = MAX_TOTAL_BYTES
+) -> Path:
     """Unpack a zip into a folder named by its content; a finished one is taken as it is.
 
     Raises:
@@ -228,7 +262,11 @@ def unpack(path: Path, below: Path, *, progress: Progress, max_total: int = MAX_
 def _check(members: list[tuple[zipfile.ZipInfo, str]], path: Path, max_total: int) -> None:
     total = sum(i.file_size for i, _ in members)
     packed = max(path.stat().st_size, 1)
-    if len(members) > MAX_MEMBERS or total > max_total or (total > RATIO_FREE_BYTES and total / packed > MAX_RATIO):
+    if (
+        len(members) > MAX_MEMBERS
+        or total > max_total
+        or (total > RATIO_FREE_BYTES and total / packed > MAX_RATIO)
+    ):
         raise BadInputError("zip_bomb", place=path.name, ratio=total // packed, limit=MAX_RATIO)
     free = shutil.disk_usage(path.parent).free
     if total > free:

@@ -23,14 +23,23 @@ class Codelists:
     def __init__(self, roots: Sequence[Path]) -> None:
         self._roots = tuple(Path(r).resolve() for r in roots)
         self._folders = tuple(
-            folder for root in self._roots for folder in (root / "codelists", root) if folder.is_dir()
+            folder
+            for root in self._roots
+            for folder in (root / "codelists", root)
+            if folder.is_dir()
         )
         self._cache: dict[tuple[str, Path], Mapping[str, str]] = {}
         self._files: dict[Path, Mapping[str, str]] = {}
         self.refused: set[str] = set()
 
     def __getstate__(self) -> dict[str, object]:
-        return {"_roots": self._roots, "_folders": self._folders, "_cache": {}, "_files": {}, "refused": set()}
+        return {
+            "_roots": self._roots,
+            "_folders": self._folders,
+            "_cache": {},
+            "_files": {},
+            "refused": set(),
+        }
 
     def decode(self, code_space: str, code: str, gml_file: Path) -> str | None:
         """The text of `code`, None where the list or the code is not known."""
@@ -57,7 +66,11 @@ class Codelists:
         name = code_space.replace("\\", "/").rsplit("/", 1)[-1]
         if not name.endswith(".xml"):
             return None
-        own = [f for f in self._folders if gml_file.is_relative_to(f.parent) or gml_file.is_relative_to(f)]
+        own = [
+            f
+            for f in self._folders
+            if gml_file.is_relative_to(f.parent) or gml_file.is_relative_to(f)
+        ]
         for folder in dict.fromkeys([*own, *self._folders]):
             candidate = folder / name
             if candidate.is_file() and candidate.resolve().is_relative_to(folder.resolve()):

@@ -33,6 +33,7 @@ from citymap.progress import Progress, Quiet
 from citymap.workspace import City, Workspace, write_text
 
 T = TypeVar("T")
+_BUILDINGS = ("bldg", "ubld", "unknown")
 SMALL_BYTES = 24 << 20  # below this in all, worker processes cost more than they save
 
 
@@ -127,14 +128,15 @@ def import_sources(
     if len(editions) > 1:
         record.notes.append(f"mixed_editions: {', '.join(sorted(editions))}")
 
-    buildings = [f for f in files if f.theme in ("bldg", "ubld")]
+    # what cannot be told apart is tried as buildings: the reader then says what is wrong with it
+    buildings = [f for f in files if f.theme in _BUILDINGS]
     parts = _read_buildings(buildings, work / "parts", record, codelists, options, progress)
     _ensure_city(workspace, files, parts, codelists, options, record)
     if parts:
         _merge(workspace, parts, record, progress)
     from citymap.plateau.other_themes import import_others  # noqa: PLC0415
 
-    others = [f for f in files if f.theme not in ("bldg", "ubld")]
+    others = [f for f in files if f.theme not in _BUILDINGS]
     import_others(
         workspace, others, codelists=codelists, options=options, record=record, progress=progress
     )
@@ -200,7 +202,9 @@ def _read_buildings(
     progress.update(0, total, "bldg")
     if total > SMALL_BYTES:
         context = get_context("spawn")
-        with ProcessPoolExecutor(min(options.workers, len(files)), mp_context=context, initializer=_lean_worker) as pool:
+        with ProcessPoolExecutor(
+            min(options.workers, len(files)), mp_context=context, initializer=_lean_worker
+        ) as pool:
             order = sorted(range(len(files)), key=lambda i: -files[i].size)
             waiting = {
                 pool.submit(_work, files[i], files[i].path, out[i], editions[i], codelists): i

@@ -44,7 +44,13 @@ def _dropped_ids(workspace: Workspace, replaced: set[str]) -> pa.Array | None:
     if not workspace.buildings.exists() or not replaced:
         return None
     table = pq.read_table(workspace.buildings, columns=["gml_id", "source_file"])
-    mask = pc.is_in(table.column("source_file"), pa.array(sorted(replaced)))
+    bare = {name.rsplit("/", 1)[-1] for name in replaced}  # the same file, wherever it lay then
+    old = [
+        n
+        for n in pc.unique(table.column("source_file")).to_pylist()
+        if n.rsplit("/", 1)[-1] in bare
+    ]
+    mask = pc.is_in(table.column("source_file"), pa.array(old, pa.string()))
     ids = table.filter(mask).column("gml_id").combine_chunks()
     return ids if len(ids) else None
 

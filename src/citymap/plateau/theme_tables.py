@@ -13,7 +13,7 @@ import shapely
 
 from citymap.model.columns import BASE, HAZARD_SURFACES, Column, Table
 from citymap.plateau.features import BaseRow, FeatureResult, HazardRow, LinkRow
-from citymap.workspace import Workspace, _toml_value, write_table, write_text
+from citymap.workspace import Workspace, toml_value, write_table, write_text
 
 # LOD0 centrelines as read; roads.parquet is built from them (see `road_network`).
 ROAD_LINKS = Table(
@@ -158,14 +158,14 @@ def hazard_toml(
         ("scale", scale or ""), ("surveyed_extent", "unknown"), ("source", source or "PLATEAU CityGML"),
         ("vintage", min(dates, default="")), ("crs", "EPSG:6668"),
     ]  # fmt: skip
-    lines = [f"{key} = {_toml_value(value)}" for key, value in facts]
+    lines = [f"{key} = {toml_value(value)}" for key, value in facts]
     if first["hazard"] == "river_flood":
         for rank, low, high, ja, en, colour in _RIVER_RANKS:
             lines += ["", "[[legend]]", f'value = "{rank}"', f"min_m = {low}"]
             lines += [f"max_m = {high}"] if high is not None else []
             lines += [
-                f"ja = {_toml_value(ja)}",
-                f"en = {_toml_value(en)}",
+                f"ja = {toml_value(ja)}",
+                f"en = {toml_value(en)}",
                 f"colour = {list(colour)}",
             ]
     else:
@@ -175,7 +175,7 @@ def hazard_toml(
             lines += [
                 "",
                 "[[legend]]",
-                f"value = {_toml_value(code)}",
-                f"ja = {_toml_value(kind or code)}",
+                f"value = {toml_value(code)}",
+                f"ja = {toml_value(kind or code)}",
             ]
     return "\n".join(lines) + "\n"
