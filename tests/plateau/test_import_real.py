@@ -51,7 +51,7 @@ def independent_count(files: list[Path]) -> Count:
     for path in files:
         for b in etree.parse(str(path)).iter("{*}Building"):
             count.buildings += 1
-            own = [e for e in b.iter("{*}measuredHeight")] or [
+            own = list(b.iter("{*}measuredHeight")) or [
                 e for h in b.iter("{*}Height") for e in h.iter("{*}value")
             ]
             values = [float(e.text) for e in own if float(e.text) not in (-9999.0, 9999.0)]

@@ -1,0 +1,212 @@
+"""The map in a real browser: drawn, picked, coloured, filtered, shared; nothing leaves the machine."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pytest
+
+pytest.importorskip("playwright", reason="playwright is not installed")
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+sys.path[:0] = [str(Path(__file__).parent)]
+from app_driver import ARGUMENTS, CHROMIUM, served
+
+from citymap.demo import generate
+from citymap.plateau.importer import ImportOptions, import_sources
+from citymap.progress import Quiet
+from citymap.tiles import build
+from citymap.web.paths import STATIC
+from citymap.workspace import Workspace
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="no Chromium to drive"),
+    pytest.mark.skipif(not (STATIC / "index.html").exists(), reason="the renderer is not built"),
+    pytest.mark.xdist_group("browser"),
+]
+READY = "() => { const s = window.__citymap && window.__citymap.stats(); return s && s.loaded && s.styleLoaded }"
+DEPTH = "risk:river_flood:*:L2:depth"
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    folder = tmp_path_factory.mktemp("map")
+    generate(folder / "source", buildings=400, seed=5, progress=Quiet())
+    workspace = Workspace(folder / "city")
+    parts = [p for p in (folder / "source").iterdir() if p.name != "hazard"]
+    import_sources(parts, workspace, options=ImportOptions(), progress=Quiet())
+    build(workspace, progress=Quiet(), workers=1)
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def base(city: Workspace) -> Iterator[str]:
+    with served("public", city.root, None) as url:
+        yield url.rstrip("/")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+class Watch:
+    """What a page asked for and complained of."""
+
+    def __init__(self, page: Page) -> None:
+        self.requests: list[str] = []
+        self.faults: list[str] = []
+        page.on("request", lambda r: self.requests.append(r.url))
+        page.on("pageerror", lambda e: self.faults.append(str(e)))
+        page.on("console", lambda m: self.faults.append(m.text) if m.type == "error" else None)
+
+
+@pytest.fixture
+def opened(browser: Browser, base: str) -> Iterator[tuple[Page, Watch]]:
+    page = browser.new_page(viewport={"width": 1280, "height": 800}, locale="ja-JP")
+    watch = Watch(page)
+    yield page, watch
+    page.close()
+    assert watch.faults == []
+    assert {u.split("/")[2] for u in watch.requests if u.startswith("http")} <= {base.split("/")[2]}
+
+
+def go(page: Page, url: str) -> None:
+    page.goto(url)
+    page.wait_for_function(READY, timeout=60_000)
+    page.wait_for_timeout(600)
+
+
+def picture(page: Page) -> Image.Image:
+    return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+
+
+def hook(page: Page, call: str) -> Any:
+    return page.evaluate(f"() => window.__citymap.{call}")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_the_map_is_drawn(opened: tuple[Page, Watch], base: str, width: int, height: int) -> None:
+    page, _ = opened
+    page.set_viewport_size({"width": width, "height": height})
+    go(page, f"{base}/map/")
+    area = picture(page).crop((width // 2 if width > 700 else 0, 0, width - 60, height // 2))
+    colours = area.getcolors(1 << 20) or []
+    assert len(colours) > 200
+    assert hook(page, "stats()")["selectedTiles"] > 0
+    assert page.get_by_role("searchbox").is_visible()
+    assert page.get_by_text("0.5〜3m").is_visible()
+
+
+def test_a_click_selects_the_building_under_it(
+    opened: tuple[Page, Watch], base: str, city: Workspace
+) -> None:
+    page, _ = opened
+    buildings = gpd.read_parquet(city.buildings)
+    big = buildings.sort_values("footprint_area_m2").iloc[-1]
+    point = big.geometry.representative_point()
+    go(page, f"{base}/map/#v=18.5/{point.y}/{point.x}/0/0")
+    at = page.evaluate(
+        "([x, y]) => { const p = window.__citymap.map().project([x, y]); return [p.x, p.y] }",
+        [point.x, point.y],
+    )
+    page.mouse.click(*at)
+    page.wait_for_function("() => window.__citymap.selectedRow() >= 0")
+    assert hook(page, "state()")["selected"] == big["gml_id"]
+    card = page.locator(".card")
+    assert card.is_visible()
+    if big["measured_height_m"] == big["measured_height_m"]:
+        assert f"{big['measured_height_m']:.1f}m" in card.inner_text()
+
+
+def test_recolouring_changes_pixels_and_fetches_no_tile(
+    opened: tuple[Page, Watch], base: str
+) -> None:
+    page, watch = opened
+    go(page, f"{base}/map/#c=none")
+    before = picture(page)
+    asked = len(watch.requests)
+    page.get_by_label("建物の色分け").first.select_option(DEPTH)
+    page.wait_for_timeout(1500)
+    after = picture(page)
+    fresh = [u for u in watch.requests[asked:] if not u.startswith("data:")]
+    assert [u for u in fresh if "/attributes/" not in u and "icon" not in u] == []
+    box = (500, 150, 1150, 700)
+    changed = sum(
+        a != b for a, b in zip(before.crop(box).getdata(), after.crop(box).getdata(), strict=True)
+    )
+    assert changed > 2000
+
+
+def test_the_filter_keeps_what_matches(
+    opened: tuple[Page, Watch], base: str, city: Workspace
+) -> None:
+    page, _ = opened
+    go(page, f"{base}/map/")
+    assert hook(page, "matching()") == 400
+    page.locator("details.filter summary").click()
+    page.get_by_label("地上階数").select_option("3")
+    page.wait_for_timeout(500)
+    storeys = gpd.read_parquet(city.buildings)["storeys_above"]
+    assert hook(page, "matching()") == int((storeys >= 3).sum())
+
+
+def test_the_url_restores_what_was_seen(
+    opened: tuple[Page, Watch], base: str, city: Workspace
+) -> None:
+    page, _ = opened
+    gml_id = gpd.read_parquet(city.buildings)["gml_id"].iloc[7]
+    go(page, f"{base}/map/#v=16.5/36.5527/139.8795/30/20&m=2d&c=usage&s={gml_id}")
+    state = hook(page, "state()")
+    assert (state["mode"], state["colourBy"], state["selected"]) == ("2d", "usage", gml_id)
+    assert abs(hook(page, "map().getBearing()") - 30) < 0.1
+    assert page.locator(".card").is_visible()
+
+
+def test_search_finds_an_address(opened: tuple[Page, Watch], base: str, city: Workspace) -> None:
+    page, _ = opened
+    buildings = gpd.read_parquet(city.buildings)
+    address = buildings["address"].dropna().iloc[3]
+    go(page, f"{base}/map/")
+    page.get_by_role("searchbox").fill(address)
+    page.get_by_role("button", name="探す").click()
+    page.locator(".results button").first.click()
+    page.wait_for_timeout(1500)
+    assert hook(page, "map().getZoom()") > 15.5
+
+
+def test_keys_move_and_switch(opened: tuple[Page, Watch], base: str) -> None:
+    page, _ = opened
+    go(page, f"{base}/map/")
+    zoom = hook(page, "map().getZoom()")
+    page.keyboard.press("+")
+    page.wait_for_timeout(600)
+    page.keyboard.press("2")
+    page.wait_for_timeout(900)
+    assert hook(page, "map().getZoom()") > zoom
+    assert hook(page, "state()")["mode"] == "2d"
+
+
+def test_english(opened: tuple[Page, Watch], base: str) -> None:
+    page, _ = opened
+    go(page, f"{base}/map/?lang=en")
+    assert page.get_by_role("button", name="Search").is_visible()
+    assert page.get_by_text("No inundation attribute recorded").is_visible()
+
+
+def test_without_data_the_page_says_so(browser: Browser, base: str) -> None:
+    page = browser.new_page(locale="ja-JP")
+    page.goto(f"{base}/map/?manifest=../tiles/nothing.json")
+    page.get_by_role("alert").wait_for()
+    assert "地図データを読み込めません" in page.get_by_role("alert").inner_text()
+    page.close()
