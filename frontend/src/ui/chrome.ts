@@ -21,6 +21,13 @@ const ICONS = {
 };
 const LAYERS = ['buildings', 'hillshade', 'landuse', 'water', 'road', 'rail', 'district', 'label'];
 
+/** Whom the data are by: what the city says, else Project PLATEAU for a real one. */
+function credit(city: City): string {
+  const m = city.manifest;
+  if (m.attribution) return m.attribution;
+  return m.fictional ? m.name : `${m.name}・国土交通省 Project PLATEAU`;
+}
+
 export class Chrome {
   private body = el('div', {class: 'body'});
   private panel: HTMLElement | null = null;
@@ -74,7 +81,7 @@ export class Chrome {
   }
 
   private attribution(state: State): HTMLElement {
-    const box = el('div', {class: 'attribution'}, `${t('attribution')}: ${this.city.manifest.attribution || this.city.manifest.name}`);
+    const box = el('div', {class: 'attribution'}, `${t('attribution')}: ${credit(this.city)}`);
     if (state.gsi && this.city.manifest.online_base) {
       box.append('・', el('a', {href: 'https://maps.gsi.go.jp/development/ichiran.html', target: '_blank', rel: 'noopener noreferrer'}, t('gsi')));
     }
