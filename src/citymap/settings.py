@@ -15,7 +15,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CITYMAP_", extra="ignore")
 
     city: Path | None = Field(default=None, description="The city folder (workspace)")
-    lang: Literal["ja", "en"] = Field(default="ja", description="Language of messages on the terminal")
+    lang: Literal["ja", "en"] = Field(
+        default="ja", description="Language of messages on the terminal"
+    )
     host: str = Field(default="127.0.0.1", description="Address that `serve` listens on")
     port: int = Field(default=8500, ge=1, le=65535, description="Port of the public process")
     staff_port: int = Field(default=8501, ge=1, le=65535, description="Port of the staff process")
