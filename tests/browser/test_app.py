@@ -65,7 +65,7 @@ def renderer(page: Page) -> Any:
     assert element is not None
     frame = element.content_frame()
     assert frame is not None
-    frame.wait_for_function("window.heard && window.heard.length >= 6")
+    frame.wait_for_function("() => window.heard && window.heard.length >= 6")
     return frame
 
 
