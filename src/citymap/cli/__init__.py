@@ -56,6 +56,7 @@ def command(*, json: bool = False) -> Iterator[Terminal]:
         _say(e, json=json)
         raise typer.Exit(1) from e
     except KeyboardInterrupt as e:
+        _say(CancelledError(), json=json)
         raise typer.Exit(130) from e
     finally:
         signal.signal(signal.SIGINT, previous)

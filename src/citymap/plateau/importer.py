@@ -131,12 +131,16 @@ def import_sources(
     # what cannot be told apart is tried as buildings: the reader then says what is wrong with it
     buildings = [f for f in files if f.theme in _BUILDINGS]
     parts = _read_buildings(buildings, work / "parts", record, codelists, options, progress)
+    others = [f for f in files if f.theme not in _BUILDINGS]
+    if record.failed and not parts and not others:
+        _write_record(workspace, record, begun)
+        first = record.failed[0]
+        raise BadInputError("import_failed", place=first["place"], reason=first["message"])
     _ensure_city(workspace, files, parts, codelists, options, record)
     if parts:
         _merge(workspace, parts, record, progress)
     from citymap.plateau.other_themes import import_others  # noqa: PLC0415
 
-    others = [f for f in files if f.theme not in _BUILDINGS]
     import_others(
         workspace, others, codelists=codelists, options=options, record=record, progress=progress
     )
