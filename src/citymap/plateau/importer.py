@@ -134,8 +134,7 @@ def import_sources(
     others = [f for f in files if f.theme not in _BUILDINGS]
     if record.failed and not parts and not others:
         _write_record(workspace, record, begun)
-        first = record.failed[0]
-        raise BadInputError("import_failed", place=first["place"], reason=first["message"])
+        raise _first_failure(record)
     _ensure_city(workspace, files, parts, codelists, options, record)
     if parts:
         _merge(workspace, parts, record, progress)
@@ -146,14 +145,18 @@ def import_sources(
     )
     if not record.counts:
         _write_record(workspace, record, begun)
-        first = record.failed[0] if record.failed else None
-        if first is not None:
-            raise BadInputError("import_failed", place=first["place"], reason=first["message"])
+        if record.failed:
+            raise _first_failure(record)
         raise BadInputError("nothing_to_import", place=", ".join(str(s) for s in sources))
     _write_record(workspace, record, begun)
     shutil.rmtree(work, ignore_errors=True)
     progress.update(1, 1, "done")
     return record
+
+
+def _first_failure(record: ImportRecord) -> BadInputError:
+    first = record.failed[0]
+    return BadInputError("import_failed", place=first["place"], reason=first["message"])
 
 
 def _roots(files: Iterable[SourceFile], sources: Sequence[Path]) -> list[Path]:
