@@ -9,7 +9,7 @@ export const GROUPS: Record<string, string[]> = {
 };
 
 const PALE = {
-  land: '#f4f3ef', landuse: '#eeece6', green: '#dfe8d3', water: '#bcd4e4', road: '#ffffff', case: '#d9d6cf', rail: '#8f949b', text: '#4b4f55'
+  land: '#e9e7e1', landuse: '#eeece6', green: '#dfe8d3', water: '#bcd4e4', road: '#ffffff', case: '#d9d6cf', rail: '#8f949b', text: '#4b4f55'
 };
 const DARK = {
   land: '#1d2024', landuse: '#23272b', green: '#233026', water: '#16303f', road: '#3a3f46', case: '#2b2f34', rail: '#6c727a', text: '#c9ccd1'
