@@ -15,7 +15,7 @@ import type {State, View} from './state';
 export type Hit = {lon: number; lat: number; row: number | null; layer: string | null; properties: unknown};
 type Handlers = {click: (hit: Hit) => void; move: (view: View, bounds: [number, number, number, number]) => void; fail: (key: string) => void};
 
-const MEMORY_MB = 192; // of tile content kept; the whole page stays below 300 MB of heap
+const MEMORY_MB = 96; // of tile content kept; the whole page stays below 300 MB of heap
 
 export class MapView {
   readonly map: maplibregl.Map;

@@ -22,26 +22,28 @@ export function decode(
   const positions = new Float32Array(n * 3);
   const normals = new Float32Array(n * 3);
   const rows = new Uint32Array(n);
-  const floor = new Map<number, number>();
   const m = matrix;
-  for (let i = 0; i < n; i++) {
-    const x = p[3 * i], y = p[3 * i + 1], z = p[3 * i + 2];
-    positions[3 * i] = m[0] * x + m[4] * y + m[8] * z + m[12];
-    positions[3 * i + 1] = m[1] * x + m[5] * y + m[9] * z + m[13];
+  const floor = new Float32Array(rowOf.length).fill(Infinity); // lowest vertex by feature
+  for (let i = 0, k = 0; i < n; i++, k += 3) {
+    const x = p[k], y = p[k + 1], z = p[k + 2];
+    positions[k] = m[0] * x + m[4] * y + m[8] * z + m[12];
+    positions[k + 1] = m[1] * x + m[5] * y + m[9] * z + m[13];
     const h = m[2] * x + m[6] * y + m[10] * z + m[14] + originHeight;
-    positions[3 * i + 2] = h;
-    const row = rowOf[ids[i]] ?? 0;
-    rows[i] = row;
-    const low = floor.get(row);
-    if (low === undefined || h < low) floor.set(row, h);
+    positions[k + 2] = h;
+    const id = ids[i];
+    rows[i] = rowOf[id];
+    if (h < floor[id]) floor[id] = h;
     if (NORMAL) {
-      const a = NORMAL.value[3 * i], b = NORMAL.value[3 * i + 1], c = NORMAL.value[3 * i + 2];
-      const u = m[0] * a + m[4] * b + m[8] * c, v = m[1] * a + m[5] * b + m[9] * c, w = m[2] * a + m[6] * b + m[10] * c;
-      const length = Math.hypot(u, v, w) || 1;
-      normals.set([u / length, v / length, w / length], 3 * i);
+      const v = NORMAL.value;
+      const a = v[k], b = v[k + 1], c = v[k + 2];
+      const e = m[0] * a + m[4] * b + m[8] * c, f = m[1] * a + m[5] * b + m[9] * c, g = m[2] * a + m[6] * b + m[10] * c;
+      const length = Math.sqrt(e * e + f * f + g * g) || 1;
+      normals[k] = e / length;
+      normals[k + 1] = f / length;
+      normals[k + 2] = g / length;
     }
   }
-  for (let i = 0; i < n; i++) positions[3 * i + 2] -= floor.get(rows[i]) as number;
+  for (let i = 0; i < n; i++) positions[3 * i + 2] -= floor[ids[i]];
   return {
     positions, normals, rows, surfaces: _SURFACE ? Uint8Array.from(_SURFACE.value as ArrayLike<number>) : null,
     indices: primitive.indices.value
@@ -51,11 +53,19 @@ export function decode(
 /** Vertex colours out of the colours by row: roofs as they are, walls a little darker. */
 export function colourVertices(mesh: TileMesh, rgb: Uint8Array, selected: number): Uint8Array {
   const out = new Uint8Array(mesh.rows.length * 4);
-  for (let i = 0; i < mesh.rows.length; i++) {
+  for (let i = 0, k = 0; i < mesh.rows.length; i++, k += 4) {
     const row = mesh.rows[i];
     const shade = mesh.surfaces && mesh.surfaces[i] === 0 ? 0.86 : 1;
-    if (row === selected) out.set([0 * shade, 70 * shade, 255 * shade, 255], i * 4);
-    else out.set([rgb[row * 3] * shade, rgb[row * 3 + 1] * shade, rgb[row * 3 + 2] * shade, 255], i * 4);
+    if (row === selected) {
+      out[k] = 0;
+      out[k + 1] = 70 * shade;
+      out[k + 2] = 255 * shade;
+    } else {
+      out[k] = rgb[row * 3] * shade;
+      out[k + 1] = rgb[row * 3 + 1] * shade;
+      out[k + 2] = rgb[row * 3 + 2] * shade;
+    }
+    out[k + 3] = 255;
   }
   return out;
 }
