@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 CITY ?= data/plateau/demo
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
-  command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
+  command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .PHONY: help install run demo test test-all lint format types bench docs browser clean
 
