@@ -85,9 +85,10 @@ def options(name: str | None) -> str:
 def settings(_: str | None) -> str:
     """Every CITYMAP_ setting of the settings class."""
     return _table(
-        ["環境変数", "既定", "meaning"],
+        ["`citymap.toml`", "環境変数", "既定", "meaning"],
         [
             [
+                f"`{n}`",
                 f"`CITYMAP_{n.upper()}`",
                 f"`{f.default!r}`" if f.default not in (None, "") else "–",
                 f.description or "",

@@ -16,7 +16,7 @@ from citymap import __version__
 from citymap.errors import BadInputError, CancelledError, CitymapError
 from citymap.i18n import t
 from citymap.progress import Terminal
-from citymap.settings import Settings
+from citymap.settings import Settings, terminal_language
 from citymap.workspace import Workspace
 
 app = typer.Typer(
@@ -31,7 +31,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="machine-readable answe
 
 def workspace(city: Path | None) -> Workspace:
     """The workspace named on the command line or in the environment."""
-    folder = city or Settings().city  # type: ignore[call-arg]
+    folder = city or Settings().city
+    if city is not None:
+        Settings(city=city)  # a wrong key in the city's own file is refused too
     if folder is None:
         raise BadInputError("no_city")
     return Workspace(folder.resolve())
@@ -63,7 +65,7 @@ def command(*, json: bool = False) -> Iterator[Terminal]:
 
 
 def _say(error: CitymapError, *, json: bool) -> None:
-    lang = Settings().lang  # type: ignore[call-arg]
+    lang = terminal_language()
     if json:
         typer.echo(jsonlib.dumps(error.as_dict(lang), ensure_ascii=False), err=True)
     else:
@@ -77,12 +79,20 @@ def answer(data: dict[str, Any], text: Callable[[], str], *, json: bool) -> None
 
 @app.callback()
 def main_options(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="print the version and stop")] = False,
 ) -> None:
     """Options of every command."""
     if version:
         typer.echo(f"citymap {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand == "doctor" or "--help" in sys.argv:
+        return  # the doctor has a finding of its own for wrong settings
+    try:
+        Settings()
+    except CitymapError as e:
+        _say(e, json="--json" in sys.argv)
+        raise typer.Exit(2) from e
 
 
 @app.command("import")
@@ -115,7 +125,7 @@ def import_(
         record = import_sources(
             [s.resolve() for s in sources], target, options=options, progress=progress
         )
-        lang = Settings().lang  # type: ignore[call-arg]
+        lang = terminal_language()
 
         def text() -> str:
             lines = [f"{k}: {v:,}" for k, v in record.counts.items()]
@@ -192,7 +202,7 @@ def demo(
     from citymap.tiles import build
 
     with command(json=json) as progress:
-        target = Workspace((city or Settings().city or Path("data/plateau/demo")).resolve())  # type: ignore[call-arg]
+        target = Workspace((city or Settings().city or Path("data/plateau/demo")).resolve())
         target.root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".demo-", dir=target.root) as folder:
             made = Path(source).resolve() if source else Path(folder)

@@ -19,7 +19,7 @@ import typer
 from citymap.cli.serve import serve
 from citymap.errors import CitymapError
 from citymap.i18n import t
-from citymap.settings import Settings
+from citymap.settings import Settings, terminal_language
 
 LOOPBACK = "127.0.0.1"
 BROWSERS = (
@@ -132,9 +132,9 @@ def register(app: typer.Typer) -> None:
         city: Annotated[Path | None, typer.Option(help="City folder")] = None,
     ) -> None:
         """Show the city in a window of its own (offline, this PC only)."""
-        settings = Settings()
         try:
-            desktop(city or settings.city, lang=settings.lang, say=typer.echo)
+            settings = Settings(city=city) if city else Settings()
+            desktop(settings.city, lang=settings.lang, say=typer.echo)
         except CitymapError as error:
-            sys.stderr.write(error.message(settings.lang) + "\n")
+            sys.stderr.write(error.message(terminal_language()) + "\n")
             raise typer.Exit(1) from error

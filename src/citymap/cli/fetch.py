@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from citymap.cli import CityOption, JsonOption, answer, command, workspace
+from citymap.settings import Settings
 
 
 def fetch(
@@ -18,7 +19,7 @@ def fetch(
     catalogue: Annotated[
         str | None,
         typer.Option(
-            help="base URL of the catalogue (PLATEAU data list or CKAN)", envvar="CITYMAP_CATALOGUE"
+            help="base URL of the catalogue (PLATEAU data list or CKAN; or CITYMAP_CATALOGUE)"
         ),
     ] = None,
     year: Annotated[
@@ -43,7 +44,7 @@ def fetch(
 
     with command(json=json) as progress:
         policy = Policy(insecure_http=insecure_http)
-        source = catalogue or CATALOGUE
+        source = catalogue or Settings().catalogue or CATALOGUE
         if show:
             found = datasets(source, city_code, policy=policy, progress=progress)
             lines = "\n".join(

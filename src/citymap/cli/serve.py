@@ -23,7 +23,7 @@ import typer
 
 from citymap.errors import BadInputError, CitymapError
 from citymap.i18n import t
-from citymap.settings import Settings
+from citymap.settings import Settings, terminal_language
 from citymap.workspace import Workspace
 
 STATIC = Path(__file__).parents[1] / "web" / "static"
@@ -271,22 +271,22 @@ def register(app: typer.Typer) -> None:
         ] = None,
     ) -> None:
         """Serve the public map and the staff pages until Ctrl-C."""
-        settings = Settings()
         try:
+            settings = Settings(city=city) if city else Settings()
             serve(
-                city or settings.city,
+                settings.city,
                 host=host or settings.host,
                 port=port or settings.port,
                 staff_port=staff_port or settings.staff_port,
                 workers=workers or settings.workers,
                 open_browser=open_browser,
-                tls_cert=tls_cert,
-                tls_key=tls_key,
-                trusted_proxy=trusted_proxy,
+                tls_cert=tls_cert or settings.tls_cert,
+                tls_key=tls_key or settings.tls_key,
+                trusted_proxy=trusted_proxy or settings.trusted_proxy or None,
                 root_path=settings.root_path,
                 lang=settings.lang,
                 say=typer.echo,
             )
         except CitymapError as error:
-            typer.echo(error.message(settings.lang), err=True)
+            typer.echo(error.message(terminal_language()), err=True)
             raise typer.Exit(1) from error
