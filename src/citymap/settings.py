@@ -67,6 +67,16 @@ class Settings(BaseSettings):
         description="postgresql://… instead of the embedded store.sqlite",
     )
     scheduler: str = Field(default="", description="tcp://… of a Dask cluster for long work")
+    job_workers: int = Field(
+        default=1, ge=0, le=64, description="Worker processes for jobs that `serve` starts"
+    )
+    single_user: bool | None = Field(
+        default=None,
+        description="One PC without log-in (loopback only); default: until the first account",
+    )
+    session_hours: float = Field(
+        default=12, gt=0, le=168, description="Hours after which a person logs in again"
+    )
     catalogue: str = Field(default="", description="Catalogue URL of `citymap fetch`")
     run_folder: Path | None = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""`citymap serve`: the public and the staff process, watched, restarted, and stopped together."""
+"""`citymap serve`: the public, staff and worker processes, watched, restarted, stopped together."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ import typer
 from citymap.errors import BadInputError, CitymapError
 from citymap.i18n import t
 from citymap.settings import Settings, terminal_language
+from citymap.store import open_store
 from citymap.workspace import Workspace
 
 STATIC = Path(__file__).parents[1] / "web" / "static"
@@ -36,7 +37,7 @@ WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 
 @dataclass(slots=True)
 class Served:
-    """One of the two processes and its short history."""
+    """One of the processes and its short history; a worker has no `url`."""
 
     name: str
     arguments: list[str]
@@ -48,6 +49,8 @@ class Served:
     def start(self) -> None:
         """Start it (again); its standard input stays open as long as we live."""
         self.ask_to_stop()  # closes what is left of a dead one
+        if self.process is not None:
+            _kill_group(self.process)  # the children of a worker that was killed
         self.process = subprocess.Popen(
             [sys.executable, "-m", "citymap.cli.served", *self.arguments],
             stdin=subprocess.PIPE,
@@ -147,12 +150,14 @@ def serve(
     tls_key: Path | None = None,
     trusted_proxy: str | None = None,
     root_path: str = "",
+    store: str | None = None,
+    job_workers: int = 1,
     lang: str = "ja",
     stop: threading.Event | None = None,
     when_ready: Callable[[str, str], None] | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Run both processes until SIGINT, SIGTERM or `stop`.
+    """Run the processes until SIGINT, SIGTERM or `stop`; the store is moved forward first.
 
     `when_ready(public_url, staff_url)` is called once both answer.
 
@@ -161,6 +166,7 @@ def serve(
         CitymapError: a process does not come up, or keeps dying.
     """
     workspace = check(city, host, port, staff_port)
+    open_store(store or workspace, check=True).close()
     environment = {
         **os.environ,
         "CITYMAP_CITY": str(workspace.root),
@@ -183,10 +189,14 @@ def serve(
         return Served(name, arguments, environment, f"{scheme}://{shown}:{number}{prefix}/")
 
     both = [served("public", port, workers), served("staff", staff_port, 1)]
+    everything = [
+        *both,
+        *(Served("worker", ["worker"], environment, "") for _ in range(job_workers)),
+    ]
     stopping = stop or threading.Event()
     with _stopping_on_signals(stopping):
         try:
-            for one in both:
+            for one in everything:
                 one.start()
             _wait_ready(both, stopping, lang)
             if not stopping.is_set():
@@ -197,12 +207,12 @@ def serve(
                     when_ready(both[0].url, both[1].url)
                 if open_browser:
                     webbrowser.open(both[0].url)
-                _watch(both, stopping, lang, say)
+                _watch(everything, stopping, lang, say)
         finally:
-            for one in both:
+            for one in everything:
                 one.ask_to_stop()
             until = time.monotonic() + STOP_S
-            for one in both:
+            for one in everything:
                 one.wait_stopped(until)
     say(t("serve.stopped", lang))
 
@@ -236,10 +246,10 @@ def _wait_ready(both: list[Served], stopping: threading.Event, lang: str) -> Non
 
 
 def _watch(
-    both: list[Served], stopping: threading.Event, lang: str, say: Callable[[str], None]
+    served: list[Served], stopping: threading.Event, lang: str, say: Callable[[str], None]
 ) -> None:
     while not stopping.wait(0.5):
-        for one in both:
+        for one in served:
             if one.running():
                 continue
             now = time.monotonic()
@@ -284,6 +294,8 @@ def register(app: typer.Typer) -> None:
                 tls_key=tls_key or settings.tls_key,
                 trusted_proxy=trusted_proxy or settings.trusted_proxy or None,
                 root_path=settings.root_path,
+                store=settings.store,
+                job_workers=settings.job_workers,
                 lang=settings.lang,
                 say=typer.echo,
             )

@@ -1,4 +1,4 @@
-"""One served process: uvicorn that also ends when the process that started it is gone.
+"""One served process: uvicorn, or a worker of jobs, that also ends when the process that started it is gone.
 
 The parent holds the other end of our standard input. Its end closes with the parent, however that
 died, so no process is ever orphaned; this holds on every system without process groups.
@@ -11,8 +11,12 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 import uvicorn
+
+from citymap.errors import CitymapError
+from citymap.settings import Settings
 
 APPLICATIONS = {
     "public": ("citymap.web.public:create_app", True),
@@ -30,19 +34,41 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
+def _work() -> None:
+    """Run jobs until SIGTERM."""
+    from citymap.jobs.worker import NICENESS, work
+    from citymap.store import open_store
+    from citymap.workspace import Workspace
+
+    settings = Settings()
+    workspace = Workspace(Path(settings.city or "."))
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    try:
+        work(open_store(settings.store or workspace), workspace, stop)
+    except CitymapError as error:
+        sys.exit(error.message(settings.lang))
+
+
 def main() -> None:
-    """Run `public` or `staff`; the settings come from `CITYMAP_*`."""
+    """Run `public`, `staff` or `worker`; the settings come from `CITYMAP_*`."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("application", choices=sorted(APPLICATIONS))
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("application", choices=[*sorted(APPLICATIONS), "worker"])
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--tls-cert")
     parser.add_argument("--tls-key")
     parser.add_argument("--trusted-proxy")
     options = parser.parse_args()
-    target, factory = APPLICATIONS[options.application]
     _end_with_parent()
+    if options.application == "worker":
+        _work()
+        return
+    target, factory = APPLICATIONS[options.application]
     uvicorn.run(
         target,
         factory=factory,

@@ -1,0 +1,1 @@
+"""Forward steps of the store's tables: alembic's environment and one file a revision."""

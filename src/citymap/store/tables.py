@@ -1,0 +1,145 @@
+"""The tables of the store, for SQLite and PostgreSQL alike.
+
+A table or column added here needs a new file in `migrations/versions`; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+_FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment as RFC 3339 text of fixed width in UTC: sorts, and reads the same in any tool."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """To text; a time without a zone is a programming error."""
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone")
+        return value.astimezone(UTC).strftime(_FORM)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """From text."""
+        del dialect
+        return None if value is None else datetime.strptime(value, _FORM).replace(tzinfo=UTC)
+
+
+def now() -> datetime:
+    """This moment in UTC."""
+    return datetime.now(UTC)
+
+
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+FACTS = Table(  # small facts of this store, such as the key that signs session cookies
+    "facts", METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)  # fmt: skip
+
+ACCOUNTS = Table(
+    "accounts", METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("password", Text),  # argon2id; null: log-in by OIDC only
+    Column("oidc_subject", String(512), unique=True),  # "issuer subject"
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("password_at", UtcTime),
+)  # fmt: skip
+
+FAILURES = Table(  # of log-ins, by the hash of the name tried, whether there is such an account or not
+    "failures", METADATA,
+    Column("name_hash", String(64), primary_key=True),
+    Column("tries", Integer, nullable=False),
+    Column("failed_at", UtcTime, nullable=False),
+)  # fmt: skip
+
+SESSIONS = Table(
+    "sessions", METADATA,
+    Column("id_hash", String(64), primary_key=True),  # the id itself is only in the cookie
+    Column("account_id", Integer, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("revoked_at", UtcTime),
+    Index("ix_sessions_account_id", "account_id"),
+)  # fmt: skip
+
+AUDIT = Table(
+    "audit", METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", String(512), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("digest", String(64), nullable=False),  # of this row and the digest before it
+)  # fmt: skip
+
+JOBS = Table(
+    "jobs", METADATA,
+    Column("id", String(36), primary_key=True),
+    Column("kind", String(64), nullable=False),
+    Column("params", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("lane", String(64)),  # of the jobs of one lane only one runs at a time
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", String(128), nullable=False),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("attempt", Integer, nullable=False),  # also the fence: an old worker's writes miss
+    Column("attempts", Integer, nullable=False),
+    Column("worker", String(255)),
+    Column("lease_s", Float, nullable=False),
+    Column("beats", Integer, nullable=False),  # the heartbeat: a count, so that no clock matters
+    Column("beat_at", UtcTime),
+    Column("done", Float, nullable=False),
+    Column("total", Float, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("cancel", Boolean, nullable=False),
+    Column("result", JSON),
+    Column("error", JSON),
+    Index("ix_jobs_state_created_at", "state", "created_at"),
+)  # fmt: skip
+
+JOB_LOG = Table(
+    "job_log", METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("job_id", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("ix_job_log_job_id", "job_id"),
+)  # fmt: skip
