@@ -13,6 +13,7 @@ from citymap.i18n import catalogue
 from citymap.model.columns import TABLES
 from citymap.places.kinds import COMMON, KINDS
 from citymap.settings import Settings
+from citymap.share import gate
 
 _MARK = re.compile(r"<!-- citymap:([a-z-]+)(?: ([a-z_]+))? -->")
 
@@ -98,6 +99,30 @@ def settings(_: str | None) -> str:
     )
 
 
+def gate_kinds(_: str | None) -> str:
+    """What each audience sees of each kind."""
+
+    def seen(kind: str, audience: gate.Audience) -> str:
+        allowed = gate.allowance(kind, audience)
+        if allowed is None:
+            return "見えない"
+        notes = [f"`{n}`" for n in gate.fields(kind, audience)]
+        if allowed.states:
+            notes.append("状態: " + "・".join(f"`{s}`" for s in allowed.states))
+        if allowed.blur_m:
+            notes.append(f"位置は約 {allowed.blur_m:g} m の升目")
+        notes += [f"`{k}` は {n} 未満なら伏せる" for k, n in allowed.min_counts.items()]
+        return " ".join(notes)
+
+    def one(name: str) -> str:
+        rows = [[f"`{a}`", seen(name, a)] for a in gate.AUDIENCES]
+        title = gate.kinds()[name].title
+        head = f"### {title.ja} / {title.en} (`{name}`)"
+        return head + "\n\n" + _table(["見る人", "見える項目"], rows)
+
+    return "\n".join(one(name) for name in gate.kinds())
+
+
 def skips(_: str | None) -> str:
     """Every reason for which a feature is left out."""
     found = {k.removeprefix("skip."): v for k, v in catalogue().items() if k.startswith("skip.")}
@@ -109,6 +134,7 @@ def skips(_: str | None) -> str:
 
 FILLERS: dict[str, Callable[[str | None], str]] = {
     "columns": columns, "places": places, "options": options, "settings": settings, "skips": skips,
+    "gate": gate_kinds,
 }  # fmt: skip
 
 

@@ -94,6 +94,12 @@ def test_every_route_is_in_the_docs(pages: dict[str, str]) -> None:
         assert f"`{plain}" in text, path
 
 
+def test_every_kind_of_the_gate_is_in_the_docs(pages: dict[str, str]) -> None:
+    from citymap.share import gate
+
+    assert {k for k in gate.kinds() if f"(`{k}`)" not in pages["privacy.md"]} == set()
+
+
 def test_every_reason_for_skipping_is_explained(pages: dict[str, str]) -> None:
     from citymap.i18n import catalogue
 

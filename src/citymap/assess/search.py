@@ -19,6 +19,7 @@ from citymap.assess.place_text import folded, query_words
 from citymap.errors import BadInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -93,8 +94,10 @@ class SearchIndex:
         self._gml_ids = gml_ids
 
     @classmethod
-    def of(cls, workspace: Workspace) -> SearchIndex:
-        """Read names, ids, addresses, districts and places.
+    def of(
+        cls, workspace: Workspace, *, place_tables: Collection[str] | None = None
+    ) -> SearchIndex:
+        """Read names, ids, addresses, districts and places (of `place_tables`; None: of all).
 
         Raises:
             BadInputError: the city has no buildings table.
@@ -117,7 +120,9 @@ class SearchIndex:
         for kind, path in (("district", workspace.districts), ("address", workspace.addresses)):
             _add(kind, path, texts, labels, points)
         if workspace.places.is_dir():
-            _add_places(sorted(workspace.places.glob("*.parquet")), texts, labels, points)
+            tables = sorted(workspace.places.glob("*.parquet"))
+            listed = [p for p in tables if place_tables is None or p.stem in place_tables]
+            _add_places(listed, texts, labels, points)
         return cls(texts, labels, points, gml_ids)
 
     def find(self, query: str, *, limit: int = 10) -> list[Hit]:

@@ -107,7 +107,6 @@ def as_geoparquet(table: pa.Table) -> bytes:
     return out.getvalue()
 
 
-def written(workspace: Workspace, rows: NDArray[np.bool_], kind: Format) -> bytes:
-    """The chosen buildings in one of the formats."""
-    table = chosen_buildings(workspace, rows)
-    return {"csv": as_csv, "gpkg": as_geopackage, "parquet": as_geoparquet}[kind](table)
+def encoded(table: pa.Table, form: Format) -> bytes:
+    """A table of buildings in one of the formats."""
+    return {"csv": as_csv, "gpkg": as_geopackage, "parquet": as_geoparquet}[form](table)

@@ -1,1 +1,1 @@
-"""Every outgoing door behind one privacy gate: exports and standards (a later issue fills it)."""
+"""Every outgoing door behind one privacy gate."""

@@ -11,8 +11,10 @@ import streamlit as st
 from citymap.assess import depth_classes
 from citymap.errors import BadInputError
 from citymap.i18n import catalogue
+from citymap.share.gate import release_one
 from citymap.ui.city import OpenCity
 from citymap.ui.speech import say
+from citymap.ui.who import audience
 
 FACTS = (
     ("measured_height_m", "{:.1f} m"),
@@ -33,8 +35,10 @@ ROWS = (
 def show(city: OpenCity, gml_id: str) -> None:
     """The card floats over the map until it is closed."""
     try:
-        record = city.records.read(gml_id)
+        record = release_one("buildings", city.records.read(gml_id), audience())
     except BadInputError:
+        record = None
+    if record is None:
         st.session_state.pop("selected", None)
         return
     with st.container(key="card"):

@@ -8,9 +8,11 @@ from functools import partial
 import streamlit as st
 
 from citymap.assess.selection import Bounds, Rule
-from citymap.assess.selection_files import MIME, Format, written
+from citymap.assess.selection_files import MIME, Format
+from citymap.share.downloads import download
 from citymap.ui.city import OpenCity
 from citymap.ui.speech import say
+from citymap.ui.who import audience
 
 FORMATS: tuple[Format, ...] = ("csv", "gpkg", "parquet")
 
@@ -31,7 +33,7 @@ def offer(city: OpenCity, rules: Sequence[Rule], bounds: Bounds | None) -> None:
         for kind in FORMATS:
             st.download_button(
                 say(f"download.{kind}"),
-                partial(written, city.workspace, chosen, kind),
+                partial(download, city.workspace, chosen, kind, audience()),
                 file_name=f"{city.city.code}_buildings.{kind}",
                 mime=MIME[kind],
                 key=f"download_{kind}",

@@ -7,7 +7,9 @@ from functools import wraps
 from importlib.metadata import version
 from threading import Lock
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
+import pyarrow.parquet as pq
 from anyio.to_thread import run_sync
 from starlette.routing import Route
 
@@ -15,7 +17,10 @@ from citymap.assess.building_record import RecordReader
 from citymap.assess.search import SearchIndex
 from citymap.errors import BadInputError, CitymapError
 from citymap.layers import default_view
+from citymap.share import gate
+from citymap.share.doors import Door, Knock, declare
 from citymap.web.answers import answer, error_answer
+from citymap.web.audience import audience
 from citymap.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -27,6 +32,20 @@ if TYPE_CHECKING:
 
 MAX_RESULTS = 50
 Endpoint = Callable[["Request"], Awaitable["Response"]]
+
+
+def _building_knocks(workspace: Workspace) -> list[Knock]:
+    table = pq.read_table(workspace.buildings, columns=["gml_id"])
+    return [Knock(f"/api/buildings/{quote(i)}") for i in table["gml_id"].to_pylist()[:50]]
+
+
+declare(
+    Door("/api/search", kinds=("search_hits",),
+         knocks=lambda _: [Knock(f"/api/search?limit=50&q={quote(q)}") for q in "本市緑川bldg町09aeo-1"]),
+    Door("/api/buildings/{gml_id}", kinds=("buildings",), knocks=_building_knocks),
+    Door("/api/view.json", kinds=("layers",), knocks=lambda _: [Knock("/api/view.json")]),
+    Door("/healthz", nothing="says that the process lives, its version, and whether there is a city"),
+)  # fmt: skip
 
 
 def speaking(endpoint: Endpoint) -> Endpoint:
@@ -84,7 +103,7 @@ class Api:
         )  # fmt: skip
         with self._lock:
             if self._index is None or self._reader is None or stamp != self._stamp:
-                self._index = SearchIndex.of(workspace)
+                self._index = SearchIndex.of(workspace, place_tables=gate.place_tables("public"))
                 self._reader = RecordReader(workspace)
                 self._stamp = stamp
             return self._index, self._reader
@@ -96,19 +115,32 @@ class Api:
         limit = min(max(int(text), 1), MAX_RESULTS) if text.isascii() and text.isdigit() else 10
 
         def find() -> list[dict[str, object]]:
-            return [hit.as_dict() for hit in self._prepared()[0].find(query, limit=limit)]
+            hits = [hit.as_dict() for hit in self._prepared()[0].find(query, limit=limit)]
+            return gate.release("search_hits", hits, audience(request))
 
         return answer(await run_sync(find))
 
     async def building(self, request: Request) -> Response:
         """`GET /api/buildings/{gml_id}`: the whole record."""
         gml_id = request.path_params["gml_id"]
-        return answer(await run_sync(lambda: self._prepared()[1].read(gml_id)))
+
+        def read() -> dict[str, object] | None:
+            return gate.release_one(
+                "buildings", self._prepared()[1].read(gml_id), audience(request)
+            )
+
+        return answer(await run_sync(read))
 
     async def view(self, request: Request) -> Response:
         """`GET /api/view.json`: the default view as pydeck JSON."""
-        del request
-        return answer(await run_sync(lambda: default_view(self.workspace())))
+
+        def view() -> dict[str, object]:
+            who = audience(request)
+            spec = default_view(self.workspace(), audience=who)
+            spec["metadata"] = {"layers": gate.release("layers", spec["metadata"]["layers"], who)}
+            return spec
+
+        return answer(await run_sync(view))
 
     async def health(self, request: Request) -> Response:
         """`GET /healthz`: alive, and whether there is a city with tiles."""

@@ -56,6 +56,12 @@ CACHED_BYTES = 4 << 20  # a larger file is streamed, never held
 CHUNK_BYTES = 256 << 10
 
 Headers = list[tuple[bytes, bytes]]
+Rewrite = Callable[[bytes], bytes]
+
+
+def as_it_is(body: bytes) -> bytes:
+    """The rewrite that changes nothing."""
+    return body
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +157,8 @@ class FileDoor:
     `locate` turns a safe relative URL path into a safe relative file path (None: not found), and
     `is_immutable` says which URLs never change their content. `index` is served for a folder URL.
     A file `name.gz` beside or instead of `name` is what goes out where gzip is accepted. `sparse`
-    answers 204 instead of 404 for a missing tile of these suffixes: "nothing drawn here".
+    answers 204 instead of 404 for a missing tile of these suffixes: "nothing drawn here". `passage`
+    says for a located file path whether it may go out (None: not found) and what rewrites its body.
     """
 
     def __init__(
@@ -163,7 +170,9 @@ class FileDoor:
         locate: Callable[[str], str | None] = lambda path: path,
         index: str | None = None,
         sparse: frozenset[str] = frozenset(),
+        passage: Callable[[str], Rewrite | None] = lambda _: as_it_is,
     ) -> None:
+        self.passage = passage
         self.root = root
         self.cache = cache
         self.is_immutable = is_immutable
@@ -196,13 +205,16 @@ class FileDoor:
             if found is None:
                 await self._missing(url, send)
                 return
-            path, relative = found
-            if path.stat().st_size > CACHED_BYTES:
-                await self._stream(path, relative, gzip_ok, method, send)
-                return
+            path, relative, rewrite = found
             try:
-                entry = await run_sync(self._read, path, relative, gzip_ok)
-            except OSError:  # removed between the look and the read: a rebuild is running
+                if rewrite is as_it_is and path.stat().st_size > CACHED_BYTES:
+                    await self._stream(path, relative, gzip_ok, method, send)
+                    return
+                entry = await run_sync(self._read, path, relative, gzip_ok, rewrite)
+            except (
+                OSError,
+                ValueError,
+            ):  # removed since the look (a rebuild is running), or broken
                 await self._missing(url, send)
                 return
             self.cache.put(key, entry)
@@ -215,8 +227,8 @@ class FileDoor:
         await send({"type": "http.response.start", "status": 200, "headers": entry.headers})
         await send({"type": "http.response.body", "body": entry.body if method == "GET" else b""})
 
-    def _find(self, url: str) -> tuple[Path, str] | None:
-        """The file that answers a URL and its name without `.gz`; None where there is none."""
+    def _find(self, url: str) -> tuple[Path, str, Rewrite] | None:
+        """The file that answers a URL, its name without `.gz`, and its rewrite; None: there is none."""
         if self.root is None:
             return None
         if self.index is not None and (url in {"", "/"} or url.endswith("/")):
@@ -227,20 +239,25 @@ class FileDoor:
         located = self.locate(relative)
         if located is None:
             return None
+        rewrite = self.passage(located)
+        if rewrite is None:
+            return None
         for name in (located, located + ".gz"):
             path = self.root / name
             try:
                 if path.is_file() and inside(path, self.root):
-                    return path, relative
+                    return path, relative, rewrite
             except OSError:  # a name too long for the file system
                 return None
         return None
 
-    def _read(self, path: Path, relative: str, gzip_ok: bool) -> Answer:
+    def _read(self, path: Path, relative: str, gzip_ok: bool, rewrite: Rewrite) -> Answer:
         stamp = _stamp(path)
         body = path.read_bytes()
         suffix = Path(relative).suffix.lower()
         zipped = path.name.endswith(".gz") and not relative.endswith(".gz")
+        if rewrite is not as_it_is:
+            body, zipped = rewrite(gzip.decompress(body) if zipped else body), False
         if zipped and not gzip_ok:
             body, zipped = gzip.decompress(body), False
         elif not zipped and gzip_ok and suffix in COMPRESSIBLE and len(body) > SMALL_BYTES:

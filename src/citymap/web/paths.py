@@ -10,16 +10,22 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
 
 from citymap.settings import Settings
+from citymap.share import tile_files
+from citymap.share.doors import Door, Knock, declare
 from citymap.web.api import Api
-from citymap.web.file_door import ByteCache, FileDoor
+from citymap.web.file_door import ByteCache, FileDoor, Rewrite, as_it_is
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
+    from citymap.layers.catalogue import Audience
+    from citymap.workspace import Workspace
+
 STATIC = Path(__file__).parent / "static"
 _HASHED = re.compile(r"^(assets/.*|.*[-.][0-9A-Za-z_-]{8,}\.(js|css|woff2|wasm|png|svg))$")
 _VERSIONED = re.compile(r"^[0-9A-Za-z_-]{4,64}/")
+AUDIENCE: Audience = "public"  # tiles are the same for everybody
 _TILE_SUFFIXES = frozenset({".mvt", ".png"})
 
 
@@ -27,6 +33,36 @@ def _tile_of_3d(path: str) -> str | None:
     """`/3dtiles/<v>/<rest>` lies in `tiles/<v>/3d/<rest>`."""
     version, _, rest = path.partition("/")
     return f"{version}/3d/{rest}" if rest else None
+
+
+def _passage(located: str) -> Rewrite | None:
+    found = tile_files.passage(located, AUDIENCE)
+    if found is None:
+        return None
+    rewrite = found.rewrite
+    return as_it_is if rewrite is None else lambda body: rewrite(body, AUDIENCE)
+
+
+def _tile_knocks(workspace: Workspace) -> list[Knock]:
+    """Every file of the tree, by the URL it would have."""
+    paths = [
+        p.relative_to(workspace.tiles).as_posix() for p in workspace.tiles.rglob("*") if p.is_file()
+    ]
+    return [Knock("/tiles/" + path.removesuffix(".gz")) for path in sorted(paths)]
+
+
+def _3d_knocks(workspace: Workspace) -> list[Knock]:
+    named = [k.url.split("/", 3) for k in _tile_knocks(workspace)]
+    return [Knock(f"/3dtiles/{n[2]}/{n[3].removeprefix('3d/')}") for n in named if len(n) == 4]
+
+
+declare(
+    Door("/map", nothing="a redirect to /map/"),
+    Door("/map/", nothing="the renderer's own files, the same for every city"),
+    Door("/tiles/", kinds=("tile_manifest", "buildings", "base_map", "roads", "districts", "terrain"),
+         knocks=_tile_knocks),
+    Door("/3dtiles/", kinds=("buildings",), knocks=_3d_knocks),
+)  # fmt: skip
 
 
 def doors(settings: Settings, cache: ByteCache | None = None) -> dict[str, FileDoor]:
@@ -39,9 +75,11 @@ def doors(settings: Settings, cache: ByteCache | None = None) -> dict[str, FileD
         ),
         "/tiles": FileDoor(
             tiles, cache=cache, is_immutable=lambda p: bool(_VERSIONED.match(p)),
-            sparse=_TILE_SUFFIXES,
+            sparse=_TILE_SUFFIXES, passage=_passage,
         ),
-        "/3dtiles": FileDoor(tiles, cache=cache, is_immutable=lambda _: True, locate=_tile_of_3d),
+        "/3dtiles": FileDoor(tiles, cache=cache, is_immutable=lambda _: True, locate=_tile_of_3d,
+            passage=_passage,
+        ),
     }  # fmt: skip
 
 

@@ -1,0 +1,129 @@
+"""A city with secrets in every field and file that nobody described."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import small_city
+from citymap.progress import Quiet
+from citymap.tiles import build
+from citymap.workspace import Workspace
+
+SECRET = "himitsu-7f3a"  # noqa: S105  (what no audience may see)
+PRIVATE_TABLES = (
+    "people.parquet",
+    "places/vulnerable_residents.parquet",
+    "scenarios/a/people.parquet",
+)
+
+
+def plant_column(path: Path, name: str, secret: str = SECRET) -> None:
+    """A further text column with the secret in every row."""
+    table = pq.read_table(path)
+    column = pa.array([f"{secret} {i}" for i in range(table.num_rows)])
+    if name in table.column_names:
+        table = table.set_column(table.column_names.index(name), name, column)
+    else:
+        table = table.append_column(name, column)
+    pq.write_table(table, path)
+
+
+def plant_in_risks(path: Path, name: str, secret: str = SECRET) -> None:
+    """A further member in every risk."""
+    table = pq.read_table(path)
+    risks = [
+        [
+            {k: None if str(v) == "nan" else v for k, v in r.items()} | {name: secret}
+            for r in row or []
+        ]
+        for row in table["risks"].to_pylist()
+    ]
+    at = table.column_names.index("risks")
+    pq.write_table(table.set_column(at, "risks", pa.array(risks)), path)
+
+
+def plant_attribute(path: Path, name: str, secret: str = SECRET) -> None:
+    """A free name/value row for every building, as a city's own generic attribute."""
+    table = pq.read_table(path)
+    rows = [{"gml_id": i, "group": "bldg:Building", "item": 9, "name": name, "value": secret, "code": secret}
+            for i in dict.fromkeys(table["gml_id"].to_pylist())]  # fmt: skip
+    more = pa.Table.from_pylist(rows, schema=table.schema)
+    pq.write_table(pa.concat_tables([table, more]), path)
+
+
+def make(root: Path, *, tiles: bool = True) -> Workspace:
+    """The small city, secrets planted, tiles really built."""
+    workspace = small_city.make(root, 8)
+    (workspace.root / "places").mkdir(exist_ok=True)
+    listed = [{"place_id": "1", "kind": "shelters", "name": "中央公民館", "lon": small_city.WEST,
+               "lat": small_city.SOUTH, "raw": f"電話 {SECRET}"}]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(listed), workspace.places / "shelters.parquet")
+    for path in [*sorted(workspace.root.glob("*.parquet")), workspace.places / "shelters.parquet"]:
+        for name in ("owner", "contact", "Name", "所有者"):
+            plant_column(path, name)
+    plant_in_risks(workspace.buildings, "owner")
+    plant_attribute(workspace.building_attributes, "gen:owner")
+    for name in PRIVATE_TABLES:
+        path = workspace.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [{"name": f"{SECRET} 町 bldg", "lon": small_city.WEST, "lat": small_city.SOUTH}]
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    for name in ("photos/a.jpg", "store.sqlite", "notes.txt", "layers/own.txt"):
+        (workspace.root / name).parent.mkdir(exist_ok=True)
+        (workspace.root / name).write_bytes(SECRET.encode())
+    if tiles:
+        build(workspace, progress=Quiet(), workers=1)
+        version = json.loads((workspace.tiles / "manifest.json").read_text())["version"]
+        plant_in_tiles(workspace, version)
+    return workspace
+
+
+def plant_in_tiles(workspace: Workspace, version: str) -> None:
+    """Secrets where an older or a foreign builder could have left them."""
+    manifest = workspace.tiles / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "operator": SECRET}))
+    for path in (workspace.tiles / version / "cards").glob("*.json.gz"):
+        cards = json.loads(gzip.decompress(path.read_bytes()))
+        path.write_bytes(
+            gzip.compress(json.dumps([{**c, "tenant": SECRET} for c in cards]).encode())
+        )
+    for name in ("people.json", f"{version}/people/0.json", f"{version}/cards/notes.txt",
+                 f"{version}/attributes/owner.json", "backup.parquet"):  # fmt: skip
+        path = workspace.tiles / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(SECRET))
+
+
+def readings(body: bytes, folder: Path) -> list[bytes]:
+    """The bytes of an answer and whatever they hold once unpacked."""
+    found = [body]
+    if body[:2] == b"\x1f\x8b":
+        found += readings(gzip.decompress(body), folder)
+    if body[:4] == b"PAR1":
+        path = folder / "answer.parquet"
+        path.write_bytes(body)
+        table = pq.read_table(path)
+        found += [repr(table.to_pylist()).encode(), str(table.schema).encode()]
+    if body[:15] == b"SQLite format 3":
+        import sqlite3
+
+        path = folder / "answer.sqlite"
+        path.write_bytes(body)
+        with sqlite3.connect(path) as database:
+            found.append("\n".join(database.iterdump()).encode(errors="replace"))
+        database.close()
+    if body[:4] == b"PK\x03\x04":
+        import io
+        import zipfile
+
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            for name in archive.namelist():
+                found += [name.encode(), *readings(archive.read(name), folder)]
+    return found
