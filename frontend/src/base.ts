@@ -15,14 +15,23 @@ const DARK = {
   land: '#1d2024', landuse: '#23272b', green: '#233026', water: '#16303f', road: '#3a3f46', case: '#2b2f34', rail: '#6c727a', text: '#c9ccd1'
 };
 
+export const TERRAIN = {source: 'terrain', exaggeration: 1};
+
 const FONT = ['sans-serif'];
 
-export function baseStyle(city: City | null, options: {dark: boolean; gsi: boolean; off: string[]}): StyleSpecification {
+export function baseStyle(city: City | null, options: {dark: boolean; gsi: boolean; off: string[]; relief: boolean}): StyleSpecification {
   const c = options.dark ? DARK : PALE;
   const style: StyleSpecification = {version: 8, sources: {}, layers: [{id: 'land', type: 'background', paint: {'background-color': c.land}}]};
   if (!city) return style;
-  const {vector, hillshade, bbox} = city.manifest;
+  const {vector, hillshade, terrain, bbox} = city.manifest;
   const visible = (group: string) => ({visibility: options.off.includes(group) ? ('none' as const) : ('visible' as const)});
+  if (terrain && city.datum !== null) {
+    style.sources.terrain = {
+      type: 'raster-dem', tiles: [city.url(terrain.tiles)], tileSize: 256, minzoom: terrain.minzoom, maxzoom: terrain.maxzoom, bounds: bbox,
+      encoding: 'custom', redFactor: 256, greenFactor: 1, blueFactor: 1 / 256, baseShift: 32768 + city.datum
+    };
+    if (options.relief) style.terrain = TERRAIN;
+  }
   if (options.gsi && city.manifest.online_base) {
     style.sources.gsi = {
       type: 'raster', tiles: ['https://cyberjapandata.gsi.go.jp/xyz/pale/{z}/{x}/{y}.png'], tileSize: 256, minzoom: 5, maxzoom: 18
@@ -61,7 +70,8 @@ export function baseStyle(city: City | null, options: {dark: boolean; gsi: boole
         id: 'place-label', type: 'symbol', ...src, 'source-layer': 'place_label', minzoom: 12,
         layout: {
           ...visible('label'), 'text-field': ['coalesce', ['get', 'name'], ''], 'text-font': FONT,
-          'text-size': ['interpolate', ['linear'], ['zoom'], 12, 11, 16, 14], 'text-max-width': 8, 'text-padding': 6
+          'text-size': ['interpolate', ['linear'], ['zoom'], 12, 11, 16, 14], 'text-max-width': 8,
+          'text-padding': ['interpolate', ['linear'], ['zoom'], 12, 36, 14, 14, 16, 6], 'symbol-sort-key': ['match', ['get', 'kind'], 'landmark', 1, 0]
         },
         paint: {'text-color': c.text, 'text-halo-color': c.land, 'text-halo-width': 1.6}
       }

@@ -47,13 +47,14 @@ export function passes(attribute: Attribute, rule: Rule, value: number): boolean
   return value >= (rule.min ?? -Infinity) && value <= (rule.max ?? Infinity);
 }
 
-/** RGB of every row, and how many rows pass the filter. */
+/** RGB of every row, which are hatched for want of data, and how many rows pass the filter. */
 export function paint(
   count: number, attribute: Attribute | undefined, column: Column | undefined,
   rules: {rule: Rule; attribute: Attribute; column: Column}[]
-): {rgb: Uint8Array; shown: Uint8Array; matching: number} {
+): {rgb: Uint8Array; hatched: Uint8Array | null; shown: Uint8Array; matching: number} {
   const rgb = new Uint8Array(count * 3);
   const shown = new Uint8Array(count).fill(1);
+  const hatched = attribute ? new Uint8Array(count) : null;
   let matching = 0;
   const classes = attribute && column ? classify(attribute, column) : undefined;
   const palette = attribute ? [...attribute.legend.map((e) => e.colour), NO_DATA] : [BUILDING];
@@ -67,6 +68,7 @@ export function paint(
     matching += shown[row];
     const colour = shown[row] ? palette[classes ? classes[row] : 0] : GHOST;
     rgb.set(colour, row * 3);
+    if (hatched && shown[row] && classes?.[row] === attribute?.legend.length) hatched[row] = 1;
   }
-  return {rgb, shown, matching};
+  return {rgb, hatched, shown, matching};
 }

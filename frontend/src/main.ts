@@ -127,14 +127,14 @@ class Page {
         if (a) full.push({rule, attribute: a, column: await this.city.column(a)});
       }
       if (key !== this.paintedFor) return; // a newer wish overtook this one
-      const {rgb, shown, matching} = paint(count, attribute, column, full);
+      const {rgb, hatched, shown, matching} = paint(count, attribute, column, full);
       this.matching = matching;
-      this.map.setColours(rgb, rules.length ? shown : null);
+      this.map.setColours(rgb, hatched, rules.length ? shown : null);
     } catch {
       this.paintedFor = '';
       const rgb = new Uint8Array(count * 3);
       for (let i = 0; i < count; i++) rgb.set(BUILDING, i * 3);
-      this.map.setColours(rgb, null);
+      this.map.setColours(rgb, null, null);
       this.fail('error.attribute');
     }
   }

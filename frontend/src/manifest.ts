@@ -17,6 +17,8 @@ export type Manifest = {
   buildings: {count: number; tileset: string; ids: string; cards: string; chunk: number; max_screen_space_error?: number};
   vector?: {tiles: string; minzoom: number; maxzoom: number; layers: string[]};
   hillshade?: {tiles: string; minzoom: number; maxzoom: number};
+  terrain?: {tiles: string; minzoom: number; maxzoom: number};
+  ground?: {min_m: number; max_m: number}; geoid_m?: number;
   attributes: Attribute[];
 };
 export type Column = ArrayLike<number>;
@@ -40,6 +42,12 @@ export class City {
     const manifest = (await response.json()) as Manifest;
     manifest.online_base = response.headers.get('x-citymap-online-base') === '1';
     return new City(manifest, response.url || url);
+  }
+
+  /** Ellipsoidal height (m) of the map's plane 0: the city's lowest ground; null where no terrain is known. */
+  get datum(): number | null {
+    const {terrain, ground, geoid_m: geoid} = this.manifest;
+    return terrain && ground && geoid !== undefined ? Math.floor(ground.min_m + geoid) : null;
   }
 
   /** An absolute URL of this city's tree; a manifest cannot name another host. */

@@ -1,5 +1,6 @@
 /** The map itself: MapLibre below, deck.gl above, and what they need of the state. */
 import type {Layer, PickingInfo} from '@deck.gl/core';
+import {FillStyleExtension} from '@deck.gl/extensions';
 import {MVTLayer} from '@deck.gl/geo-layers';
 import {MapboxOverlay} from '@deck.gl/mapbox';
 import {Tiles3DLoader} from '@loaders.gl/3d-tiles';
@@ -7,7 +8,7 @@ import {MVTLoader} from '@loaders.gl/mvt';
 import maplibregl from 'maplibre-gl';
 import 'maplibre-gl/dist/maplibre-gl.css';
 
-import {GROUPS, baseStyle} from './base';
+import {GROUPS, TERRAIN, baseStyle} from './base';
 import {CityTilesLayer, type Colours} from './buildings/tiles_layer';
 import type {City} from './manifest';
 import type {State, View} from './state';
@@ -15,12 +16,14 @@ import type {State, View} from './state';
 export type Hit = {lon: number; lat: number; row: number | null; layer: string | null; properties: unknown};
 type Handlers = {click: (hit: Hit) => void; move: (view: View, bounds: [number, number, number, number]) => void; fail: (key: string) => void};
 
+const PATTERN = new FillStyleExtension({pattern: true, proceduralPattern: true});
+const PATTERNS = {stripes: {type: 'hatch', angle: 45, strokeWidth: 4, gap: 4}}; // no data
 const MEMORY_MB = 96; // of tile content kept; the whole page stays below 300 MB of heap
 
 export class MapView {
   readonly map: maplibregl.Map;
   private overlay: MapboxOverlay;
-  private colours: Colours = {rgb: new Uint8Array(3), version: 0};
+  private colours: Colours = {rgb: new Uint8Array(3), hatched: null, version: 0};
   private shown: Uint8Array | null = null;
   private selected = -1;
   private extra: Layer[] = [];
@@ -68,12 +71,13 @@ export class MapView {
 
   private style() {
     const dark = matchMedia('(prefers-color-scheme: dark)').matches;
-    return baseStyle(this.city, {dark, gsi: this.state.gsi, off: this.state.off});
+    return baseStyle(this.city, {dark, gsi: this.state.gsi, off: this.state.off, relief: this.state.mode === '3d'});
   }
 
   setState(state: State): void {
     const old = this.state;
     this.state = state;
+    if (old.mode !== state.mode && this.map.getSource('terrain')) this.map.setTerrain(state.mode === '3d' ? TERRAIN : null);
     if (old.gsi !== state.gsi) this.map.setStyle(this.style());
     else if (old.off !== state.off && this.map.isStyleLoaded()) {
       for (const [group, ids] of Object.entries(GROUPS)) {
@@ -85,8 +89,8 @@ export class MapView {
     this.draw();
   }
 
-  setColours(rgb: Uint8Array, shown: Uint8Array | null): void {
-    this.colours = {rgb, version: this.colours.version + 1};
+  setColours(rgb: Uint8Array, hatched: Uint8Array | null, shown: Uint8Array | null): void {
+    this.colours = {rgb, hatched, version: this.colours.version + 1};
     this.shown = shown;
     this.draw();
   }
@@ -113,17 +117,20 @@ export class MapView {
   }
 
   private tiles(opacity: number): Layer {
-    const {ground, geoid_m: geoid} = this.city.manifest as unknown as {ground?: {min_m: number; max_m: number}; geoid_m?: number};
+    const {ground, geoid_m: geoid = 0} = this.city.manifest;
+    const {datum} = this.city;
     const low = ground?.min_m ?? 0, high = ground?.max_m ?? 0;
+    // on a relief all goes down alike; on a flat map every building by its own ground
+    const [drop, relief] = datum === null ? [geoid + (low + high) / 2, (high - low) / 2 + 20] : [datum, 2];
     return new CityTilesLayer({
       id: 'buildings', data: this.city.url(this.city.manifest.buildings.tileset), loaders: [Tiles3DLoader], loader: Tiles3DLoader,
       pickable: true, autoHighlight: true, highlightColor: [0, 70, 255, 90], opacity,
-      colours: this.colours, selected: this.selected,
+      colours: this.colours, selected: this.selected, datum,
       loadOptions: {
         core: {worker: false}, worker: false,
         tileset: {maximumMemoryUsage: MEMORY_MB, maximumScreenSpaceError: this.city.manifest.buildings.max_screen_space_error ?? 8, memoryAdjustedScreenSpaceError: true, throttleRequests: true}
       },
-      onTilesetLoad: (tileset: unknown) => CityTilesLayer.lower(tileset, (geoid ?? 0) + (low + high) / 2, (high - low) / 2 + 20),
+      onTilesetLoad: (tileset: unknown) => CityTilesLayer.lower(tileset, drop, relief),
       onTileLoad: () => {
         this.tilesLoaded++;
       },
@@ -133,7 +140,7 @@ export class MapView {
 
   private footprints(opacity: number): Layer {
     const vector = this.city.manifest.vector;
-    const {rgb, version} = this.colours;
+    const {rgb, hatched, version} = this.colours;
     const row = (f: {properties: {row?: number}}): number => f.properties.row ?? 0;
     return new (MVTLayer as never as new (props: object) => Layer)({
       id: 'footprints', data: this.city.url(vector?.tiles ?? ''), minZoom: Math.max(13, vector?.minzoom ?? 13), maxZoom: vector?.maxzoom ?? 16,
@@ -142,7 +149,9 @@ export class MapView {
       lineWidthUnits: 'pixels', getLineWidth: (f: never) => (row(f) === this.selected ? 3 : 0.5),
       getLineColor: (f: never) => (row(f) === this.selected ? [0, 70, 255] : [150, 145, 138]),
       getFillColor: (f: never) => [rgb[row(f) * 3], rgb[row(f) * 3 + 1], rgb[row(f) * 3 + 2], this.shown && !this.shown[row(f)] ? 110 : 255],
-      updateTriggers: {getFillColor: [version], getLineWidth: [this.selected], getLineColor: [this.selected]}
+      extensions: [PATTERN], fillPatternMapping: PATTERNS, fillPatternSizeUnits: 'pixels',
+      getFillPattern: (f: never) => (hatched?.[row(f)] ? 'stripes' : ''), getFillPatternBackgroundColor: [245, 246, 247, 255],
+      updateTriggers: {getFillColor: [version], getFillPattern: [version], getLineWidth: [this.selected], getLineColor: [this.selected]}
     } as never) as unknown as Layer;
   }
 

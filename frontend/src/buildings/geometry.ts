@@ -1,7 +1,9 @@
-/** Decoding of one 3D Tile: positions in metres over its origin, every building standing on the plane 0. */
+/** Decoding of one 3D Tile: positions in metres over its origin, buildings standing on the map's ground. */
+
+const FOOT_M = 1.5; // how far walls go into the ground: the drawn relief is coarser than the surveyed one
 
 export type TileMesh = {
-  positions: Float32Array; normals: Float32Array; rows: Uint32Array; surfaces: Uint8Array | null;
+  positions: Float32Array; rows: Uint32Array; shades: Uint8Array;
   indices: Uint16Array | Uint32Array;
 };
 type Accessor = {value: ArrayLike<number>; normalized?: boolean};
@@ -11,16 +13,17 @@ type Primitive = {attributes: Record<string, Accessor>; indices: {value: Uint16A
  * @param matrix node matrix times the tile's model matrix (column major, 4 × 4)
  * @param originHeight height of the frame's origin, added to every z
  * @param rowOf feature id → building row
+ * @param datum ellipsoidal height of the map's plane 0 under a relief; null: a flat map, every building on plane 0
  */
 export function decode(
-  primitive: Primitive, matrix: ArrayLike<number>, originHeight: number, rowOf: ArrayLike<number>
+  primitive: Primitive, matrix: ArrayLike<number>, originHeight: number, rowOf: ArrayLike<number>, datum: number | null
 ): TileMesh {
-  const {POSITION, NORMAL, _FEATURE_ID_0, _BATCHID, _SURFACE} = primitive.attributes;
+  const {POSITION, NORMAL, _FEATURE_ID_0, _BATCHID} = primitive.attributes;
   const p = POSITION.value;
   const ids = (_FEATURE_ID_0 ?? _BATCHID).value;
   const n = p.length / 3;
   const positions = new Float32Array(n * 3);
-  const normals = new Float32Array(n * 3);
+  const shades = new Uint8Array(n).fill(255);
   const rows = new Uint32Array(n);
   const m = matrix;
   const floor = new Float32Array(rowOf.length).fill(Infinity); // lowest vertex by feature
@@ -38,34 +41,38 @@ export function decode(
       const a = v[k], b = v[k + 1], c = v[k + 2];
       const e = m[0] * a + m[4] * b + m[8] * c, f = m[1] * a + m[5] * b + m[9] * c, g = m[2] * a + m[6] * b + m[10] * c;
       const length = Math.sqrt(e * e + f * f + g * g) || 1;
-      normals[k] = e / length;
-      normals[k + 1] = f / length;
-      normals[k + 2] = g / length;
+      shades[i] = shade(e / length, f / length, g / length);
     }
   }
-  for (let i = 0; i < n; i++) positions[3 * i + 2] -= floor[ids[i]];
-  return {
-    positions, normals, rows, surfaces: _SURFACE ? Uint8Array.from(_SURFACE.value as ArrayLike<number>) : null,
-    indices: primitive.indices.value
-  };
+  for (let i = 0, k = 2; i < n; i++, k += 3) {
+    const above = positions[k] - floor[ids[i]];
+    positions[k] = datum === null ? above : floor[ids[i]] - datum + (above < 0.3 ? -FOOT_M : above);
+  }
+  return {positions, rows, shades, indices: primitive.indices.value};
 }
 
-/** Vertex colours out of the colours by row: roofs as they are, walls a little darker. */
-export function colourVertices(mesh: TileMesh, rgb: Uint8Array, selected: number): Uint8Array {
+/** Brightness (255 = full) of a face by its normal (east, north, up): flat roofs full, walls darker, lit from the south-west. */
+export function shade(east: number, north: number, up: number): number {
+  const light = up < -0.2 ? 0.55 : 0.74 + 0.26 * up - 0.09 * (0.7 * east + 0.7 * north);
+  return Math.round(255 * Math.min(1, light));
+}
+
+/** Vertex colours out of the colours by row, shaded; alpha 0 asks for hatching (no data). */
+export function colourVertices(mesh: TileMesh, rgb: Uint8Array, hatched: Uint8Array | null, selected: number): Uint8Array {
   const out = new Uint8Array(mesh.rows.length * 4);
   for (let i = 0, k = 0; i < mesh.rows.length; i++, k += 4) {
     const row = mesh.rows[i];
-    const shade = mesh.surfaces && mesh.surfaces[i] === 0 ? 0.86 : 1;
+    const light = mesh.shades[i] / 255;
     if (row === selected) {
       out[k] = 0;
-      out[k + 1] = 70 * shade;
-      out[k + 2] = 255 * shade;
+      out[k + 1] = 70 * light;
+      out[k + 2] = 255 * light;
     } else {
-      out[k] = rgb[row * 3] * shade;
-      out[k + 1] = rgb[row * 3 + 1] * shade;
-      out[k + 2] = rgb[row * 3 + 2] * shade;
+      out[k] = rgb[row * 3] * light;
+      out[k + 1] = rgb[row * 3 + 1] * light;
+      out[k + 2] = rgb[row * 3 + 2] * light;
     }
-    out[k + 3] = 255;
+    out[k + 3] = hatched && hatched[row] && row !== selected ? 0 : 255;
   }
   return out;
 }

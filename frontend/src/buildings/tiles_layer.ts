@@ -1,5 +1,5 @@
 /**
- * Single buildings in 3D Tiles: picked by row, coloured by row, standing on the map's plane.
+ * Single buildings in 3D Tiles: picked by row, coloured by row, standing on the map's ground.
  * Reaches into private methods of deck.gl's Tile3DLayer: the version is pinned and tested.
  */
 import {COORDINATE_SYSTEM} from '@deck.gl/core';
@@ -7,19 +7,15 @@ import {Tile3DLayer} from '@deck.gl/geo-layers';
 import {Matrix4, Vector3} from '@math.gl/core';
 import {BoundingSphere} from '@math.gl/culling';
 
-import {Geometry} from '@luma.gl/engine';
-
 import {colourVertices, decode, type TileMesh} from './geometry';
 import {CityMeshLayer} from './mesh_layer';
 
 /* eslint-disable @typescript-eslint/no-explicit-any */
 type Any = any;
 
-const MATERIAL = {ambient: 0.62, diffuse: 0.5, shininess: 8, specularColor: [20, 20, 20]};
 const ONE = [{}];
 
-
-export type Colours = {rgb: Uint8Array; version: number};
+export type Colours = {rgb: Uint8Array; hatched: Uint8Array | null; version: number};
 
 // `_getSubLayer` is private to TypeScript only; the cast lets us override it.
 const Base: new (...props: object[]) => Any = Tile3DLayer as Any;
@@ -36,7 +32,7 @@ export class CityTilesLayer extends Base {
     }
   }
 
-  /** Bounding volumes follow the buildings down to the plane, or near tiles would be culled. */
+  /** Bounding volumes follow the buildings down to the map's plane, or near tiles would be culled. */
   static lower(tileset: Any, drop: number, relief: number): void {
     const visit = (tile: Any): void => {
       const center = new Vector3(tile.boundingVolume.center);
@@ -64,7 +60,7 @@ export class CityTilesLayer extends Base {
     }
     const matrix = new Matrix4(content.modelMatrix ?? Matrix4.IDENTITY).multiplyRight(new Matrix4(node.matrix ?? Matrix4.IDENTITY));
     const origin = content.cartographicOrigin as number[];
-    content._citymap = decode(primitive, matrix as unknown as number[], origin[2] ?? 0, rows);
+    content._citymap = decode(primitive, matrix as unknown as number[], origin[2] ?? 0, rows, (this.props as Any).datum);
     content.gltf = null; // the decoded copy is all that is needed
     return content._citymap as TileMesh;
   }
@@ -78,18 +74,11 @@ export class CityTilesLayer extends Base {
     const content = tile.content;
     if (!content._geometry) {
       content._origin = [content.cartographicOrigin[0], content.cartographicOrigin[1], 0];
-      content._geometry = new Geometry({
-        topology: 'triangle-list',
-        attributes: {
-          positions: {value: mesh.positions, size: 3},
-          normals: {value: mesh.normals, size: 3},
-        },
-        indices: {value: mesh.indices, size: 1} as Any
-      });
+      content._geometry = {attributes: {positions: {value: mesh.positions, size: 3}}, indices: {value: mesh.indices, size: 1}};
     }
     if (content._key !== key) {
       content._key = key;
-      content._colours = colourVertices(mesh, colours.rgb, selected);
+      content._colours = colourVertices(mesh, colours.rgb, colours.hatched, selected);
     }
     void oldLayer;
     return new CityMeshLayer((this as Any).getSubLayerProps({id: 'mesh'}), {
@@ -101,7 +90,6 @@ export class CityTilesLayer extends Base {
       vertexColours: content._colours,
       getPosition: [0, 0, 0],
       getColor: [255, 255, 255],
-      material: MATERIAL,
       coordinateOrigin: content._origin,
       coordinateSystem: COORDINATE_SYSTEM.METER_OFFSETS,
       _instanced: false,
