@@ -3,12 +3,12 @@ import type {Layer, PickingInfo} from '@deck.gl/core';
 import {FillStyleExtension} from '@deck.gl/extensions';
 import {MVTLayer} from '@deck.gl/geo-layers';
 import {MapboxOverlay} from '@deck.gl/mapbox';
-import {Tiles3DLoader} from '@loaders.gl/3d-tiles';
 import {MVTLoader} from '@loaders.gl/mvt';
 import maplibregl from 'maplibre-gl';
 import 'maplibre-gl/dist/maplibre-gl.css';
 
 import {GROUPS, TERRAIN, baseStyle} from './base';
+import {CityTilesLoader} from './buildings/glb';
 import {CityTilesLayer, type Colours} from './buildings/tiles_layer';
 import type {City} from './manifest';
 import type {State, View} from './state';
@@ -123,11 +123,11 @@ export class MapView {
     // on a relief all goes down alike; on a flat map every building by its own ground
     const [drop, relief] = datum === null ? [geoid + (low + high) / 2, (high - low) / 2 + 20] : [datum, 2];
     return new CityTilesLayer({
-      id: 'buildings', data: this.city.url(this.city.manifest.buildings.tileset), loaders: [Tiles3DLoader], loader: Tiles3DLoader,
+      id: 'buildings', data: this.city.url(this.city.manifest.buildings.tileset), loaders: [CityTilesLoader], loader: CityTilesLoader,
       pickable: true, autoHighlight: true, highlightColor: [0, 70, 255, 90], opacity,
       colours: this.colours, selected: this.selected, datum,
       loadOptions: {
-        core: {worker: false}, worker: false,
+        core: {worker: false}, worker: false, '3d-tiles': {loadGLTF: false},
         tileset: {maximumMemoryUsage: MEMORY_MB, maximumScreenSpaceError: this.city.manifest.buildings.max_screen_space_error ?? 8, memoryAdjustedScreenSpaceError: true, throttleRequests: true}
       },
       onTilesetLoad: (tileset: unknown) => CityTilesLayer.lower(tileset, drop, relief),

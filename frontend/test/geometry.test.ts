@@ -3,17 +3,18 @@ import {describe, expect, it} from 'vitest';
 import {colourVertices, decode, shade} from '../src/buildings/geometry';
 
 const identity = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 100, 1];
-const primitive = {
+const accessor = (value: number[], stride: number) => ({value, stride, count: value.length / stride});
+const glb = {
   attributes: {
-    POSITION: {value: [0, 0, 5, 1, 0, 9, 0, 1, 5, 4, 4, -3, 5, 4, 7, 4, 5, -3]},
-    NORMAL: {value: [0, 0, 2, 0, 0, 2, 0, 0, 2, 3, 0, 0, 3, 0, 0, 3, 0, 0]},
-    _FEATURE_ID_0: {value: [0, 0, 0, 1, 1, 1]}, _SURFACE: {value: [1, 1, 1, 0, 0, 0]}
+    POSITION: accessor([0, 0, 5, 1, 0, 9, 0, 1, 5, 4, 4, -3, 5, 4, 7, 4, 5, -3], 3),
+    NORMAL: accessor([0, 0, 2, 0, 0, 2, 0, 0, 2, 3, 0, 0, 3, 0, 0, 3, 0, 0], 3),
+    _FEATURE_ID_0: accessor([0, 0, 0, 1, 1, 1], 1)
   },
-  indices: {value: Uint16Array.of(0, 1, 2, 3, 4, 5)}
+  indices: Uint16Array.of(0, 1, 2, 3, 4, 5), matrix: [], rows: Uint32Array.of(40, 7)
 };
 
 describe('geometry', () => {
-  const mesh = decode(primitive, identity, 37, [40, 7], null);
+  const mesh = decode(glb, identity, 37, null);
 
   it('sets every building on the plane', () => {
     expect([2, 5, 8].map((i) => mesh.positions[i])).toEqual([0, 4, 0]);
@@ -21,7 +22,7 @@ describe('geometry', () => {
   });
 
   it('sets every building on the relief, its walls well into the ground', () => {
-    const relief = decode(primitive, identity, 37, [40, 7], 120);
+    const relief = decode(glb, identity, 37, 120);
     // 100 + 37 + 5 − 120 = 22 is the first building's ground, 14 the second's
     expect([2, 5, 8].map((i) => relief.positions[i])).toEqual([20.5, 26, 20.5]);
     expect([11, 14, 17].map((i) => relief.positions[i])).toEqual([12.5, 24, 12.5]);

@@ -7,6 +7,7 @@ import {Tile3DLayer} from '@deck.gl/geo-layers';
 import {Matrix4, Vector3} from '@math.gl/core';
 import {BoundingSphere} from '@math.gl/culling';
 
+import type {Glb} from './glb';
 import {colourVertices, decode, type TileMesh} from './geometry';
 import {CityMeshLayer} from './mesh_layer';
 
@@ -47,21 +48,15 @@ export class CityTilesLayer extends Base {
   _mesh(tile: Any): TileMesh | null {
     const content = tile.content;
     if (content._citymap !== undefined) return content._citymap as TileMesh | null;
-    const gltf = content.gltf;
-    const node = gltf?.scene?.nodes?.[0] ?? gltf?.nodes?.[0];
-    const primitive = node?.mesh?.primitives?.[0];
-    const table = (gltf?.extensions?.EXT_structural_metadata ?? gltf?.userData?.extensions?.EXT_structural_metadata)
-      ?.propertyTables?.[0];
-    const row = table?.properties?.row;
-    const rows = row?.data ?? row?.values ?? content.batchTableJson?.row;
-    if (!primitive || !rows) {
+    const glb = content.glb as Glb | undefined;
+    if (!glb) {
       content._citymap = null;
       return null;
     }
-    const matrix = new Matrix4(content.modelMatrix ?? Matrix4.IDENTITY).multiplyRight(new Matrix4(node.matrix ?? Matrix4.IDENTITY));
+    const matrix = new Matrix4(content.modelMatrix ?? Matrix4.IDENTITY).multiplyRight(new Matrix4(glb.matrix));
     const origin = content.cartographicOrigin as number[];
-    content._citymap = decode(primitive, matrix as unknown as number[], origin[2] ?? 0, rows, (this.props as Any).datum);
-    content.gltf = null; // the decoded copy is all that is needed
+    content._citymap = decode(glb, matrix as unknown as number[], origin[2] ?? 0, (this.props as Any).datum);
+    content.glb = undefined; // the decoded copy is all that is needed
     return content._citymap as TileMesh;
   }
 
