@@ -14,7 +14,7 @@ export type Attribute = {
 export type Manifest = {
   version: string; name: string; name_en?: string; fictional?: boolean; attribution?: string;
   bbox: [number, number, number, number]; center: [number, number]; online_base?: boolean;
-  buildings: {count: number; tileset: string; ids: string; cards: string; chunk: number; max_screen_space_error?: number};
+  buildings: {count: number; tileset: string; ids: string; cards: string; chunk: number; max_screen_space_error?: number; dots?: {url: string; bbox: [number, number, number, number]; base_m: number}};
   vector?: {tiles: string; minzoom: number; maxzoom: number; layers: string[]};
   hillshade?: {tiles: string; minzoom: number; maxzoom: number};
   terrain?: {tiles: string; minzoom: number; maxzoom: number};
@@ -74,6 +74,13 @@ export class City {
       this.columns.set(attribute.id, column);
     }
     return column;
+  }
+
+  /** The bytes behind `buildings.dots`. */
+  async dots(): Promise<ArrayBuffer> {
+    const response = await fetch(this.url(this.manifest.buildings.dots?.url ?? ''));
+    if (!response.ok) throw new Error(`${response.status}`);
+    return response.arrayBuffer();
   }
 
   /** The full record of a building. */

@@ -8,6 +8,7 @@ import maplibregl from 'maplibre-gl';
 import 'maplibre-gl/dist/maplibre-gl.css';
 
 import {GROUPS, TERRAIN, baseStyle} from './base';
+import {dotsLayer, readDots, type Dots} from './buildings/dots';
 import {CityTilesLoader} from './buildings/glb';
 import {CityTilesLayer, type Colours} from './buildings/tiles_layer';
 import type {City} from './manifest';
@@ -18,6 +19,7 @@ type Handlers = {click: (hit: Hit) => void; move: (view: View, bounds: [number, 
 
 const PATTERN = new FillStyleExtension({pattern: true, proceduralPattern: true});
 const PATTERNS = {stripes: {type: 'hatch', angle: 45, strokeWidth: 4, gap: 4}}; // no data
+const BLOCKS = 6000; // the widest tile holds no more buildings than these
 const MEMORY_MB = 96; // of tile content kept; the whole page stays below 300 MB of heap
 
 export class MapView {
@@ -28,6 +30,8 @@ export class MapView {
   private selected = -1;
   private extra: Layer[] = [];
   private tilesLoaded = 0;
+  private far = false; // so far that dots stand for buildings
+  private dots: Dots | null | undefined;
   private reduced = matchMedia('(prefers-reduced-motion: reduce)').matches;
 
   constructor(container: HTMLElement, private city: City, private state: State, private on: Handlers) {
@@ -43,6 +47,7 @@ export class MapView {
     this.map.addControl(this.overlay as unknown as maplibregl.IControl);
     this.map.on('click', (e) => this.click(e));
     this.map.on('moveend', () => this.moved());
+    this.map.on('zoom', () => this.far !== this.isFar() && this.draw());
     this.map.on('error', (e) => {
       if (String(e.error?.message ?? '').includes('WebGL')) this.on.fail('error.webgl');
     });
@@ -77,6 +82,7 @@ export class MapView {
   setState(state: State): void {
     const old = this.state;
     this.state = state;
+    if (old.mode !== state.mode) this.dots = undefined; // the other mode's ground is another
     if (old.mode !== state.mode && this.map.getSource('terrain')) this.map.setTerrain(state.mode === '3d' ? TERRAIN : null);
     if (old.gsi !== state.gsi) this.map.setStyle(this.style());
     else if (old.off !== state.off && this.map.isStyleLoaded()) {
@@ -111,9 +117,30 @@ export class MapView {
   draw(): void {
     const {mode, off, opacity} = this.state;
     const layers: Layer[] = [];
+    this.far = this.isFar();
+    if (!off.includes('buildings') && this.far) {
+      if (this.dots) layers.push(dotsLayer(this.dots, this.colours.rgb, opacity));
+      else if (this.dots === undefined) void this.fetchDots();
+    }
     if (!off.includes('buildings')) layers.push(mode === '3d' ? this.tiles(opacity) : this.footprints(opacity));
     const beforeId = this.map.getLayer('place-label') ? 'place-label' : undefined;
     this.overlay.setProps({layers: [...layers, ...this.extra].map((l) => l.clone({beforeId} as never))});
+  }
+
+  private isFar(): boolean {
+    const {count, dots} = this.city.manifest.buildings;
+    return Boolean(dots) && (this.state.mode === '2d' ? this.map.getZoom() < 13 : count > BLOCKS && this.map.getZoom() < 14.5);
+  }
+
+  private async fetchDots(): Promise<void> {
+    this.dots = null;
+    try {
+      const {dots} = this.city.manifest.buildings;
+      if (dots) this.dots = readDots(await this.city.dots(), dots, this.state.mode === '3d' ? this.city.datum : null);
+      this.draw();
+    } catch {
+      this.on.fail('error.manifest');
+    }
   }
 
   private tiles(opacity: number): Layer {

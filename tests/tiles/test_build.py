@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -123,3 +126,19 @@ def test_manifest_keeps_its_contract(manifest: dict[str, Any]) -> None:
     assert manifest["geoid_m"] == pytest.approx(42.37, abs=0.1)
     assert manifest["buildings"]["tileset"] == f"../3dtiles/{manifest['version']}/tileset.json"
     assert manifest["fictional"] is True
+
+
+def test_every_building_has_a_dot_at_its_place(small: Workspace) -> None:
+    manifest = tiles.build(small, progress=Quiet())
+    described = manifest["buildings"]["dots"]
+    raw = gzip.decompress((small.tiles / f"{described['url']}.gz").read_bytes())
+    dots = np.frombuffer(raw, "<u2").reshape(-1, 4)
+    buildings = gpd.read_parquet(small.buildings)
+    west, south, east, north = described["bbox"]
+    lon = west + dots[:, 0] / 65535 * (east - west)
+    lat = south + dots[:, 1] / 65535 * (north - south)
+    placed = dots[:, 3] > 0
+    assert placed.sum() == (~buildings.geometry.isna()).sum()
+    centre = buildings.geometry.to_crs(6677).centroid
+    found = gpd.GeoSeries(gpd.points_from_xy(lon, lat), crs=6668).to_crs(6677)
+    assert found[placed].distance(centre[placed]).max() < 15  # metres

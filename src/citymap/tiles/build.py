@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from citymap import crs
-from citymap.tiles import attributes, cards, ground, tileset, vector
+from citymap.tiles import attributes, cards, ground, points, tileset, vector
 from citymap.tiles import shapes as city_shapes
 from citymap.workspace import write_text
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from citymap.tiles.shapes import Shapes
     from citymap.workspace import City, Workspace
 
-FORMAT = 7  # raised when the builder writes something else from the same input
+FORMAT = 8  # raised when the builder writes something else from the same input
 
 
 def inputs(workspace: Workspace) -> list[Path]:
@@ -84,6 +84,7 @@ def build(workspace: Workspace, *, progress: Progress, workers: int = 2) -> dict
         "mvt": step("mvt", lambda f: vector.build(workspace, shapes, f, progress=progress, workers=workers)),
         "attributes": step("attributes", lambda f: attributes.build(workspace, f, url=f"{name}/attributes")),
         "ground": step("ground", lambda f: ground.build(workspace, f, progress=progress, workers=workers)),
+        "points": step("points", lambda f: points.build(workspace, shapes, f)),
         "cards": step("cards", lambda f: cards.build(workspace, f, progress=progress)),
     }  # fmt: skip
     manifest = _manifest(city, shapes, name, built)
@@ -133,6 +134,8 @@ def _manifest(city: City, shapes: Shapes, name: str, built: dict[str, Any]) -> d
         },
         "attributes": built["attributes"],
     }  # fmt: skip
+    if built["points"]:
+        manifest["buildings"]["dots"] = {"url": f"{name}/points/dots.bin", **built["points"]}
     if built["ground"]:
         manifest["ground"] = {k: built["ground"][k] for k in ("min_m", "max_m")}
         manifest["hillshade"] = {
