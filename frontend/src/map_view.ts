@@ -129,7 +129,7 @@ export class MapView {
 
   private isFar(): boolean {
     const {count, dots} = this.city.manifest.buildings;
-    return Boolean(dots) && (this.state.mode === '2d' ? this.map.getZoom() < 13 : count > BLOCKS && this.map.getZoom() < 14.5);
+    return Boolean(dots) && (this.state.mode === '2d' ? this.map.getZoom() < 13 : count > BLOCKS && this.map.getZoom() < 15.5);
   }
 
   private async fetchDots(): Promise<void> {
