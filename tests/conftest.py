@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
+if "CITYMAP_RUN_FOLDER" not in os.environ:  # counters of the tests go with them
+    os.environ["CITYMAP_RUN_FOLDER"] = tempfile.mkdtemp(prefix="citymap-tests-")
+    atexit.register(shutil.rmtree, os.environ["CITYMAP_RUN_FOLDER"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from asgi_client import TestClient
 from citymap.settings import Settings
-from citymap.ui.asgi import inline_script_hashes
+from citymap.ui import asgi
+from citymap.ui.asgi import PageBase, base_script, inline_script_hashes
 from citymap.web import hardening
-from citymap.web.hardening import Hardening
+from citymap.web.hardening import Hardening, Limits
 from citymap.web.public import create_app
+from citymap.web.rate import SharedCounters
 from citymap.workspace import Workspace
 
 
@@ -37,6 +42,27 @@ def client() -> TestClient:
         ]
     )
     return TestClient(Hardening(app, script_hashes=["sha256-abc="]))
+
+
+def limited(**limits: object) -> TestClient:
+    """The same routes under limits."""
+    app = Starlette(
+        routes=[
+            Route("/api/echo", _echo, methods=["GET", "POST"]),
+            Route("/tiles/echo", _echo),
+            Route("/healthz", _echo),
+            Route("/_stcore/upload_file/a/b", _echo, methods=["PUT"]),
+            Route("/_stcore/agent/interact", _echo, methods=["GET", "POST"]),
+            WebSocketRoute("/_stcore/stream", _staying),
+        ]
+    )
+    counters = SharedCounters(None, clock=lambda: 600.0)
+    return TestClient(Hardening(app, script_hashes=[], limits=Limits(counters=counters, **limits)))  # type: ignore[arg-type]
+
+
+async def _staying(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.receive()
 
 
 def policy(client: TestClient, path: str) -> dict[str, str]:
@@ -111,3 +137,120 @@ def test_a_socket_from_elsewhere_is_refused(client: TestClient, origin: str | No
 def test_a_socket_from_our_own_page_is_accepted(client: TestClient) -> None:
     with client.websocket_connect("/_stcore/stream", headers={"origin": "http://testserver"}):
         pass
+
+
+def test_too_many_requests_of_one_address_are_refused_and_told_when_to_come_back() -> None:
+    client = limited(api_per_minute=3)
+    codes = [client.get("/api/echo").status_code for _ in range(4)]
+    assert codes == [200, 200, 200, 429]
+    got = client.get("/api/echo")
+    assert got.headers["retry-after"] == "30"
+    assert "content-security-policy" in got.headers
+    assert client.get("/tiles/echo").status_code == 200  # tiles have a limit of their own
+    assert client.get("/healthz").status_code == 200
+
+
+def test_writing_has_its_own_limit() -> None:
+    client = limited(write_per_minute=2, api_per_minute=100)
+    assert [client.post("/api/echo").status_code for _ in range(3)] == [200, 200, 429]
+    assert client.get("/api/echo").status_code == 200
+
+
+def test_a_log_in_has_a_limit_wherever_it_comes_from() -> None:
+    client = limited(account_per_minute=2)
+    cookie = {"cookie": "citymap_session=abc.def"}
+    assert [client.get("/api/echo", headers=cookie).status_code for _ in range(3)] == [
+        200,
+        200,
+        429,
+    ]
+    assert client.get("/api/echo", headers={"cookie": "citymap_session=other"}).status_code == 200
+    assert client.get("/api/echo").status_code == 200
+
+
+def test_limits_hold_over_the_processes_of_a_city(small: Workspace, tmp_path: Path) -> None:
+    settings = Settings(city=small.root, rate_api_per_minute=5, run_folder=tmp_path)
+    one, two = TestClient(create_app(settings)), TestClient(create_app(settings))
+    codes = [c.get("/api/search?q=a").status_code for c in (one, two) * 4]
+    assert codes == [200] * 5 + [429] * 3
+
+
+def test_many_headers_or_long_ones_are_refused(client: TestClient) -> None:
+    assert client.get("/page", headers={"x-a": "b" * 40_000}).status_code == 431
+    assert client.get("/page", headers={f"x-{i}": "b" for i in range(200)}).status_code == 431
+
+
+def test_an_upload_has_the_limit_of_the_settings_and_nothing_else_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = limited(upload_bytes=3 << 20)
+    body = b"x" * (2 << 20)
+    assert client.put("/_stcore/upload_file/a/b", content=body).status_code == 200
+    assert client.put("/_stcore/upload_file/a/b", content=body * 3).status_code == 413
+    assert client.post("/api/echo", content=body).status_code == 413
+
+
+def test_a_body_that_does_not_come_is_given_up() -> None:
+    """ASGI, by hand: the client sends a head and then nothing."""
+    sent: list[dict[str, object]] = []
+
+    async def ask() -> None:
+        async def receive() -> dict[str, object]:
+            await asyncio.sleep(30)
+            raise AssertionError
+
+        async def send(message: object) -> None:
+            sent.append(message)  # type: ignore[arg-type]
+
+        app = Hardening(
+            Starlette(routes=[Route("/api/echo", _echo, methods=["POST"])]),
+            limits=Limits(request_timeout_s=0.05),
+        )
+        scope = {"type": "http", "method": "POST", "path": "/api/echo", "query_string": b"",
+                 "headers": [(b"content-length", b"10")], "client": ("10.0.0.1", 1)}  # fmt: skip
+        await app(scope, receive, send)  # type: ignore[arg-type]
+
+    asyncio.run(ask())
+    assert sent[0]["status"] == 408
+    assert len(sent) == 2
+
+
+def test_one_address_cannot_hold_all_sockets() -> None:
+    client = limited(sockets_per_address=2)
+    origin = {"origin": "http://testserver"}
+    one = client.websocket_connect("/_stcore/stream", headers=origin)
+    two = client.websocket_connect("/_stcore/stream", headers=origin)
+    three = client.websocket_connect("/_stcore/stream", headers=origin)
+    with one, two, pytest.raises(WebSocketDisconnect), three:
+        pass
+    with client.websocket_connect("/_stcore/stream", headers=origin):  # a place is free again
+        pass
+
+
+@pytest.mark.parametrize("path", ["/_stcore/agent/interact", "/_stcore/agent/mcp"])
+def test_streamlits_door_for_programs_is_closed(path: str) -> None:
+    assert limited().post(path).status_code == 404
+    assert limited().get(path).status_code == 404
+
+
+def test_streamlits_page_is_told_where_its_server_is() -> None:
+    page = b'<!DOCTYPE html><html><head><title>x</title></head><body><div id="root"></div></body>'
+
+    async def html(request: Request) -> Response:
+        assert "accept-encoding" not in request.headers
+        return Response(page, media_type="text/html", headers={"etag": '"a"'})
+
+    for prefix in ("", "/sano"):
+        client = TestClient(PageBase(Starlette(routes=[Route("/p", html)]), root_path=prefix))
+        got = client.get("/p", headers={"accept": "text/html"})
+        script = base_script(prefix).decode()
+        assert f"<head><script>{script}</script><title>" in got.text
+        assert f'location.origin+"{prefix}"' in script
+        assert int(got.headers["content-length"]) == len(got.content)
+        assert "etag" not in got.headers
+
+
+def test_the_script_in_the_page_is_allowed_by_the_policy(small: Workspace) -> None:
+    middleware = asgi.middleware(Settings(city=small.root, root_path="/sano"))
+    hashes = middleware[0].kwargs["script_hashes"]
+    assert asgi.script_hash(base_script("/sano")) in hashes

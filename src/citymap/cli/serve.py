@@ -173,6 +173,7 @@ def serve(
         "CITYMAP_ROOT_PATH": root_path,
         "STREAMLIT_SERVER_BASE_URL_PATH": root_path.strip("/"),
         "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
+        "STREAMLIT_SERVER_MAX_UPLOAD_SIZE": str(Settings(city=workspace.root).upload_max_mb),
     }
     scheme = "https" if tls_cert else "http"
     shown = WILDCARDS.get(host, host)

@@ -17,6 +17,7 @@ import uvicorn
 
 from citymap.errors import CitymapError
 from citymap.settings import Settings
+from citymap.web.connections import OPEN_CONNECTIONS, GuardedHttp
 
 APPLICATIONS = {
     "public": ("citymap.web.public:create_app", True),
@@ -78,6 +79,8 @@ def main() -> None:
         access_log=False,
         log_level="warning",
         server_header=False,
+        http=GuardedHttp,
+        limit_concurrency=OPEN_CONNECTIONS,
         proxy_headers=options.trusted_proxy is not None,
         forwarded_allow_ips=options.trusted_proxy or "",
         ssl_certfile=options.tls_cert,

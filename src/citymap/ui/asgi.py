@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit
 from starlette.middleware import Middleware
 
 from citymap.settings import Settings
-from citymap.web.hardening import Hardening
+from citymap.web.hardening import Hardening, Limits
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAIN = Path(__file__).with_name("main.py")
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
@@ -21,7 +26,64 @@ def inline_script_hashes() -> list[str]:
     """CSP hashes of the inline scripts in the page of the Streamlit that is installed."""
     page = Path(streamlit.__file__).parent / "static" / "index.html"
     scripts = _INLINE_SCRIPT.findall(page.read_bytes())
-    return ["sha256-" + b64encode(sha256(script).digest()).decode() for script in scripts]
+    return [script_hash(script) for script in scripts]
+
+
+def base_script(root_path: str) -> bytes:
+    """Tells Streamlit's page where its server is.
+
+    Without it a page opened by its own address (`/hazard-buildings`) first asks below that address
+    and logs two 404s before it finds the server. Answering there would be worse: the page would
+    take its own address for the root.
+    """
+    base = json.dumps(root_path.rstrip("/"))
+    return f"window.__streamlit={{BACKEND_BASE_URL:location.origin+{base}}}".encode()
+
+
+def script_hash(script: bytes) -> str:
+    """The CSP source of an inline script."""
+    return "sha256-" + b64encode(sha256(script).digest()).decode()
+
+
+class PageBase:
+    """Puts `base_script` into Streamlit's page."""
+
+    def __init__(self, app: ASGIApp, *, root_path: str = "") -> None:
+        self.app = app
+        self._script = b"<head><script>" + base_script(root_path) + b"</script>"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Rewrite HTML answers of Streamlit (the page is small, so it is held whole)."""
+        wanted = dict(scope.get("headers", ())).get(b"accept", b"")
+        if scope["type"] != "http" or scope["method"] != "GET" or b"text/html" not in wanted:
+            await self.app(scope, receive, send)
+            return
+        plain = {b"accept-encoding", b"if-none-match", b"if-modified-since", b"range"}
+        scope = {**scope, "headers": [h for h in scope["headers"] if h[0] not in plain]}
+        start: Message | None = None
+        page = b""
+
+        async def rewriting(message: Message) -> None:
+            nonlocal start, page
+            if message["type"] == "http.response.start":
+                kind = dict(message.get("headers", ())).get(b"content-type", b"")
+                if message["status"] == 200 and kind.startswith(b"text/html"):
+                    start = message
+                    return
+            if start is None or message["type"] != "http.response.body":
+                await send(message)
+                return
+            page += message.get("body", b"")
+            if message.get("more_body", False):
+                return
+            body = page.replace(b"<head>", self._script, 1) if b'id="root"' in page else page
+            stale = {b"content-length", b"etag", b"last-modified"}
+            kept = [h for h in start["headers"] if h[0] not in stale]
+            length = (b"content-length", str(len(body)).encode())
+            await send({**start, "headers": [*kept, length]})
+            await send({"type": "http.response.body", "body": body})
+
+        await self.app(scope, receive, rewriting)
 
 
 def middleware(settings: Settings | None = None) -> list[Middleware]:
@@ -30,8 +92,10 @@ def middleware(settings: Settings | None = None) -> list[Middleware]:
     return [
         Middleware(
             Hardening,
-            script_hashes=inline_script_hashes(),
+            script_hashes=[*inline_script_hashes(), script_hash(base_script(settings.root_path))],
             online_base=settings.online_base,
             root_path=settings.root_path,
-        )
+            limits=Limits.of(settings),
+        ),
+        Middleware(PageBase, root_path=settings.root_path),
     ]

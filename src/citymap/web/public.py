@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from citymap.settings import Settings
 from citymap.web.file_door import ByteCache
-from citymap.web.hardening import Hardening
+from citymap.web.hardening import Hardening, Limits
 from citymap.web.paths import doors, routes
 
 if TYPE_CHECKING:
@@ -70,5 +70,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
                 *routes(settings)]
     )  # fmt: skip
     app: ASGIApp = TilesFirst(starlette, settings)
-    app = Hardening(app, online_base=settings.online_base, root_path=prefix)
+    app = Hardening(
+        app, online_base=settings.online_base, root_path=prefix, limits=Limits.of(settings)
+    )
     return UnderPrefix(app, prefix) if prefix else app
