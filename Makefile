@@ -20,7 +20,7 @@ $(CITY)/tiles/manifest.json: | install
 demo: $(CITY)/tiles/manifest.json  ## the fictional demo city, where it is not there yet
 
 run: install demo  ## the app on the demo city
-	@.venv/bin/citymap serve --city $(CITY) --open
+	@.venv/bin/citymap serve --city $(CITY) --single-user --open
 
 test: install  ## all tests but those that need a browser that is absent (they say so)
 	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)

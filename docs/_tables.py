@@ -68,6 +68,15 @@ def command_line() -> Any:
 def options(name: str | None) -> str:
     """Arguments and options of a command."""
     command = command_line().commands[name]
+    if hasattr(command, "commands"):
+        return "\n".join(
+            f"### `citymap {name} {sub}`\n\n{one.help}\n\n{_options_of(one)}"
+            for sub, one in command.commands.items()
+        )
+    return _options_of(command)
+
+
+def _options_of(command: Any) -> str:
     rows = []
     for p in command.params:
         if p.name == "help":

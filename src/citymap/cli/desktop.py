@@ -101,7 +101,8 @@ def desktop(city: Path | None, *, lang: str = "ja", say: Callable[[str], None] =
         try:
             serve(
                 city, host=LOOPBACK, port=port, staff_port=staff_port, lang=lang, stop=stop,
-                when_ready=when_ready, say=say,
+                when_ready=when_ready, say=say, single_user=True,
+                store=Settings().store or None,
             )  # fmt: skip
         except CitymapError as error:
             failed.append(error)

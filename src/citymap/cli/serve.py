@@ -24,7 +24,7 @@ import typer
 from citymap.errors import BadInputError, CitymapError
 from citymap.i18n import t
 from citymap.settings import Settings, terminal_language
-from citymap.store import open_store
+from citymap.store import accounts, open_store
 from citymap.workspace import Workspace
 
 STATIC = Path(__file__).parents[1] / "web" / "static"
@@ -128,6 +128,31 @@ def check(city: Path | None, host: str, port: int, staff_port: int) -> Workspace
     return workspace
 
 
+def _prepare(
+    where: str | Workspace, host: str, single_user: bool | None, *, behind_proxy: bool
+) -> str | None:
+    """Move the store forward; the notice about log-in that is due, if one is.
+
+    Raises:
+        BadInputError: `--single-user` where other machines reach us.
+        StoreError: the store cannot be opened or is damaged.
+    """
+    outside = host not in {"127.0.0.1", "::1", "localhost"}
+    if single_user and (outside or behind_proxy):
+        raise BadInputError("single_user_not_loopback", host=host)
+    store = open_store(where, check=True)
+    try:
+        empty = accounts.count(store) == 0
+    finally:
+        store.close()
+    if single_user:
+        return "serve.single_user"
+    if not empty:
+        return None
+    closed = outside or behind_proxy or single_user is False
+    return "serve.no_account" if closed else "serve.open_to_this_pc"
+
+
 def _answers(url: str) -> bool:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # our own, just started
@@ -152,6 +177,7 @@ def serve(
     root_path: str = "",
     store: str | None = None,
     job_workers: int = 1,
+    single_user: bool | None = None,
     lang: str = "ja",
     stop: threading.Event | None = None,
     when_ready: Callable[[str, str], None] | None = None,
@@ -166,7 +192,7 @@ def serve(
         CitymapError: a process does not come up, or keeps dying.
     """
     workspace = check(city, host, port, staff_port)
-    open_store(store or workspace, check=True).close()
+    open_to_me = _prepare(store or workspace, host, single_user, behind_proxy=bool(trusted_proxy))
     environment = {
         **os.environ,
         "CITYMAP_CITY": str(workspace.root),
@@ -175,6 +201,12 @@ def serve(
         "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
         "STREAMLIT_SERVER_MAX_UPLOAD_SIZE": str(Settings(city=workspace.root).upload_max_mb),
     }
+    if single_user is not None:
+        environment["CITYMAP_SINGLE_USER"] = str(single_user).lower()
+    if store:
+        environment["CITYMAP_STORE"] = store
+    if trusted_proxy:
+        environment["CITYMAP_TRUSTED_PROXY"] = trusted_proxy
     scheme = "https" if tls_cert else "http"
     shown = WILDCARDS.get(host, host)
     shown = f"[{shown}]" if ":" in shown else shown
@@ -203,6 +235,8 @@ def serve(
             if not stopping.is_set():
                 for one in both:
                     say(t(f"serve.{one.name}_at", lang, url=one.url))
+                if open_to_me is not None:
+                    say(t(open_to_me, lang))
                 say(t("serve.stop_with", lang))
                 if when_ready is not None:
                     when_ready(both[0].url, both[1].url)
@@ -280,6 +314,9 @@ def register(app: typer.Typer) -> None:
         trusted_proxy: Annotated[
             str | None, typer.Option(help="Address of the reverse proxy whose headers count")
         ] = None,
+        single_user: Annotated[
+            bool, typer.Option("--single-user", help="One PC, no log-in (127.0.0.1 only)")
+        ] = False,
     ) -> None:
         """Serve the public map and the staff pages until Ctrl-C."""
         try:
@@ -295,7 +332,8 @@ def register(app: typer.Typer) -> None:
                 tls_key=tls_key or settings.tls_key,
                 trusted_proxy=trusted_proxy or settings.trusted_proxy or None,
                 root_path=settings.root_path,
-                store=settings.store,
+                store=settings.store or None,
+                single_user=True if single_user else settings.single_user,
                 job_workers=settings.job_workers,
                 lang=settings.lang,
                 say=typer.echo,

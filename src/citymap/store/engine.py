@@ -382,3 +382,20 @@ def open_store(
         store.close()
         raise
     return store
+
+
+_SHARED: dict[str, Store] = {}
+_SHARING = threading.Lock()
+
+
+def shared_store(where: str | Path | Workspace) -> Store:
+    """The store of this process: opened at the first call, the same one afterwards.
+
+    Raises:
+        StoreError: as `open_store`; the next call tries again.
+    """
+    name = str(location(where))
+    with _SHARING:
+        if name not in _SHARED:
+            _SHARED[name] = open_store(where, patience_s=2.0)
+        return _SHARED[name]

@@ -13,7 +13,10 @@ import streamlit
 from starlette.middleware import Middleware
 
 from citymap.settings import Settings
-from citymap.web.hardening import Hardening, Limits
+from citymap.web import routes
+from citymap.web.access import SameSite, StaffOnly, first_segments
+from citymap.web.hardening import OUR_PREFIXES, Hardening, Limits
+from citymap.web.identity import People
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -50,12 +53,19 @@ class PageBase:
 
     def __init__(self, app: ASGIApp, *, root_path: str = "") -> None:
         self.app = app
+        self._root_path = root_path.rstrip("/")
         self._script = b"<head><script>" + base_script(root_path) + b"</script>"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Rewrite HTML answers of Streamlit (the page is small, so it is held whole)."""
         wanted = dict(scope.get("headers", ())).get(b"accept", b"")
-        if scope["type"] != "http" or scope["method"] != "GET" or b"text/html" not in wanted:
+        ours = scope.get("path", "").removeprefix(self._root_path).startswith(OUR_PREFIXES)
+        if (
+            scope["type"] != "http"
+            or scope["method"] != "GET"
+            or b"text/html" not in wanted
+            or ours
+        ):
             await self.app(scope, receive, send)
             return
         plain = {b"accept-encoding", b"if-none-match", b"if-modified-since", b"range"}
@@ -87,7 +97,7 @@ class PageBase:
 
 
 def middleware(settings: Settings | None = None) -> list[Middleware]:
-    """The hardening of the staff process."""
+    """The hardening of the staff process, and its log-in."""
     settings = settings or Settings()
     return [
         Middleware(
@@ -96,6 +106,12 @@ def middleware(settings: Settings | None = None) -> list[Middleware]:
             online_base=settings.online_base,
             root_path=settings.root_path,
             limits=Limits.of(settings),
+        ),
+        Middleware(SameSite),
+        Middleware(
+            StaffOnly,
+            people=People(settings),
+            ours=first_segments(routes(settings), settings.root_path.rstrip("/")),
         ),
         Middleware(PageBase, root_path=settings.root_path),
     ]

@@ -1,13 +1,13 @@
-"""Navigation of the staff process: only pages that work are listed."""
+"""Navigation of the staff process: the pages that work and that this person may open."""
 
 from pathlib import Path
 
 import streamlit as st
 
-from citymap.ui import page_style
+from citymap.store.accounts import Role
+from citymap.ui import page_style, who
+from citymap.ui.pages import PAGES
 from citymap.ui.speech import say
-
-SCREENS = Path(__file__).parent / "screens"
 
 st.set_page_config(
     page_title=say("app"),
@@ -16,21 +16,18 @@ st.set_page_config(
     initial_sidebar_state=360,
 )
 page_style.apply()
+me = who.require(Role.STAFF)
 page = st.navigation(
     [
         st.Page(
-            SCREENS / "public_map.py",
-            title=say("page.public_map"),
-            icon=":material/public:",
-            url_path="public-map",
-            default=True,
-        ),
-        st.Page(
-            SCREENS / "hazard_buildings.py",
-            title=say("page.hazard_buildings"),
-            icon=":material/apartment:",
-            url_path="hazard-buildings",
-        ),
+            screen.path,
+            title=say(f"page.{screen.name}"),
+            icon=screen.icon,
+            url_path=screen.url_path,
+            default=screen is PAGES[0],
+        )
+        for screen in PAGES
+        if me.role.reaches(screen.role)
     ],
     position="top",
 )

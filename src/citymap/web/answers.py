@@ -22,6 +22,14 @@ STATUS_CODES = {
     "no_tiles": 503,
     "unknown_building": 404,
     "empty_query": 422,
+    "store_busy": 503,
+    "store_damaged": 503,
+    "store_full": 507,
+    "store_gone": 503,
+    "store_io": 503,
+    "store_newer": 503,
+    "store_read_only": 503,
+    "unknown_job": 404,
 }
 
 

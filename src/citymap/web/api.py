@@ -19,6 +19,8 @@ from citymap.errors import BadInputError, CitymapError
 from citymap.layers import default_view
 from citymap.share import gate
 from citymap.share.doors import Door, Knock, declare
+from citymap.store.accounts import Role
+from citymap.web.access import needs, open_to_all
 from citymap.web.answers import answer, error_answer
 from citymap.web.audience import audience
 from citymap.workspace import Workspace
@@ -74,10 +76,13 @@ class Api:
     def routes(self) -> list[BaseRoute]:
         """The routes under `/api` and `/healthz`."""
         return [
-            Route("/api/search", speaking(self.search)),
-            Route("/api/buildings/{gml_id:path}", speaking(self.building)),
-            Route("/api/view.json", speaking(self.view)),
-            Route("/healthz", self.health),
+            *needs(
+                Role.PUBLIC,
+                Route("/api/search", speaking(self.search)),
+                Route("/api/buildings/{gml_id:path}", speaking(self.building)),
+                Route("/api/view.json", speaking(self.view)),
+            ),
+            *open_to_all(Route("/healthz", self.health)),
         ]
 
     def workspace(self) -> Workspace:

@@ -50,7 +50,7 @@ STREAMLIT_POLICY = {
 ONLINE_BASE_HOST = (
     "https://cyberjapandata.gsi.go.jp"  # 地理院タイル, only where the operator allows it
 )
-OUR_PREFIXES = ("/map", "/tiles", "/3dtiles", "/api", "/healthz", "/metrics")
+OUR_PREFIXES = ("/map", "/tiles", "/3dtiles", "/api", "/healthz", "/metrics", "/auth")
 FILE_PREFIXES = ("/map", "/tiles", "/3dtiles", "/static", "/media", "/component", "/favicon")
 ALWAYS_ANSWERED = frozenset({"/healthz", "/metrics", "/_stcore/health"})
 CLOSED_PREFIXES = ("/_stcore/agent/",)  # Streamlit's door for programs: a page without a person

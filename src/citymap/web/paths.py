@@ -12,8 +12,11 @@ from starlette.routing import Mount, Route
 from citymap.settings import Settings
 from citymap.share import tile_files
 from citymap.share.doors import Door, Knock, declare
+from citymap.web.access import guarded, open_to_all
 from citymap.web.api import Api
+from citymap.web.auth import Auth
 from citymap.web.file_door import ByteCache, FileDoor, Rewrite, as_it_is
+from citymap.web.identity import People
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -90,15 +93,18 @@ def routes(settings: Settings | None = None) -> list[BaseRoute]:
     """
     settings = settings or Settings()
     api = Api(settings)
+    people = People(settings)
 
     async def to_map(request: Request) -> RedirectResponse:
         query = f"?{request.url.query}" if request.url.query else ""
         return RedirectResponse(f"{settings.root_path.rstrip('/')}/map/{query}", status_code=308)
 
     listed: list[BaseRoute] = [
-        Route("/map", to_map),
-        *(Mount(prefix, app=door) for prefix, door in doors(settings).items()),
+        *open_to_all(Route("/map", to_map)),
+        *open_to_all(*(Mount(prefix, app=door) for prefix, door in doors(settings).items())),
         *api.routes(),
+        *Auth(people).routes(),
     ]
+    guarded(listed, people)
     prefix = settings.root_path.rstrip("/")
     return [Mount(prefix, routes=listed)] if prefix else listed

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from citymap.settings import Settings
+from citymap.web.access import SameSite
 from citymap.web.file_door import ByteCache
 from citymap.web.hardening import Hardening, Limits
 from citymap.web.paths import doors, routes
@@ -69,7 +70,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         routes=[Route(prefix + "/", front), *([Route(prefix, front)] if prefix else ()),
                 *routes(settings)]
     )  # fmt: skip
-    app: ASGIApp = TilesFirst(starlette, settings)
+    app: ASGIApp = TilesFirst(SameSite(starlette), settings)
     app = Hardening(
         app, online_base=settings.online_base, root_path=prefix, limits=Limits.of(settings)
     )
