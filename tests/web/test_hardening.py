@@ -10,13 +10,14 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from asgi_client import TestClient
 from citymap.settings import Settings
 from citymap.ui import asgi
 from citymap.ui.asgi import PageBase, base_script, inline_script_hashes
-from citymap.web import hardening
+from citymap.web import hardening, routes
 from citymap.web.hardening import Hardening, Limits
 from citymap.web.public import create_app
 from citymap.web.rate import SharedCounters
@@ -252,5 +253,28 @@ def test_streamlits_page_is_told_where_its_server_is() -> None:
 
 def test_the_script_in_the_page_is_allowed_by_the_policy(small: Workspace) -> None:
     middleware = asgi.middleware(Settings(city=small.root, root_path="/sano"))
-    hashes = middleware[0].kwargs["script_hashes"]
+    hashes = next(m.kwargs["script_hashes"] for m in middleware if m.cls is Hardening)
     assert asgi.script_hash(base_script("/sano")) in hashes
+
+
+@pytest.mark.parametrize("sent", ["/sano", ""])
+def test_both_halves_of_the_staff_process_answer_under_the_prefix(
+    small: Workspace, sent: str
+) -> None:
+    """Streamlit answers at the root only; the shared routes stand below the prefix."""
+    settings = Settings(city=small.root, root_path="/sano")
+
+    async def streamlit(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(f"page {request.url.path}")
+
+    app: ASGIApp = Starlette(
+        routes=[*routes(settings), Route("/{path:path}", streamlit)],
+        middleware=asgi.middleware(settings),
+    )
+    client = TestClient(app)
+    assert client.get(f"{sent}/api/search?q=a").status_code == 200
+    assert client.get(f"{sent}/tiles/manifest.json").json()["code"] == "09999"
+    assert client.get(f"{sent}/hazard-buildings").text == "page /hazard-buildings"
+    assert client.get(f"{sent}/_stcore/health").text == "page /_stcore/health"
+    got = client.get("/sano", follow_redirects=False)
+    assert (got.status_code, got.headers["location"]) == (308, "/sano/")

@@ -197,7 +197,7 @@ def serve(
         **os.environ,
         "CITYMAP_CITY": str(workspace.root),
         "CITYMAP_ROOT_PATH": root_path,
-        "STREAMLIT_SERVER_BASE_URL_PATH": root_path.strip("/"),
+        "STREAMLIT_SERVER_BASE_URL_PATH": "",  # the prefix is ours (citymap.ui.asgi.Prefixed)
         "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
         "STREAMLIT_SERVER_MAX_UPLOAD_SIZE": str(Settings(city=workspace.root).upload_max_mb),
     }

@@ -48,6 +48,34 @@ def script_hash(script: bytes) -> str:
     return "sha256-" + b64encode(sha256(script).digest()).decode()
 
 
+class Prefixed:
+    """Brings the two halves of the staff process under one prefix, stripped by a proxy or not.
+
+    Our routes stand below the prefix themselves; Streamlit's application answers at the root only.
+    """
+
+    def __init__(self, app: ASGIApp, *, prefix: str, ours: frozenset[str]) -> None:
+        self.app = app
+        self.prefix = prefix.rstrip("/")
+        self.ours = ours
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Put the prefix on, or take it off."""
+        if scope["type"] in {"http", "websocket"}:
+            path = scope["path"]
+            if path == self.prefix:  # the page loads its files from beside itself
+                location = [(b"location", f"{self.prefix}/".encode()), (b"content-length", b"0")]
+                await send({"type": "http.response.start", "status": 308, "headers": location})
+                await send({"type": "http.response.body"})
+                return
+            if path.startswith(self.prefix + "/"):
+                path = path[len(self.prefix) :]
+            if path.split("/")[1] in self.ours:
+                path = self.prefix + path
+            scope = {**scope, "path": path, "raw_path": path.encode(), "root_path": ""}
+        await self.app(scope, receive, send)
+
+
 class PageBase:
     """Puts `base_script` into Streamlit's page."""
 
@@ -99,7 +127,10 @@ class PageBase:
 def middleware(settings: Settings | None = None) -> list[Middleware]:
     """The hardening of the staff process, and its log-in."""
     settings = settings or Settings()
+    ours = first_segments(routes(settings), settings.root_path)
+    prefixed = Middleware(Prefixed, prefix=settings.root_path, ours=ours)
     return [
+        *([prefixed] if settings.root_path else []),
         Middleware(
             Hardening,
             script_hashes=[*inline_script_hashes(), script_hash(base_script(settings.root_path))],
@@ -111,7 +142,7 @@ def middleware(settings: Settings | None = None) -> list[Middleware]:
         Middleware(
             StaffOnly,
             people=People(settings),
-            ours=first_segments(routes(settings), settings.root_path.rstrip("/")),
+            ours=ours,
         ),
         Middleware(PageBase, root_path=settings.root_path),
     ]

@@ -107,4 +107,15 @@ def routes(settings: Settings | None = None) -> list[BaseRoute]:
     ]
     guarded(listed, people)
     prefix = settings.root_path.rstrip("/")
-    return [Mount(prefix, routes=listed)] if prefix else listed
+    return [_below(prefix, route) for route in listed] if prefix else listed
+
+
+def _below(prefix: str, route: BaseRoute) -> BaseRoute:
+    """The route under a prefix; one by one, for a mount would hide Streamlit's below the same."""
+    if isinstance(route, Mount):
+        return Mount(prefix + route.path, app=route.app)
+    if isinstance(route, Route):
+        below = Route(prefix + route.path, route.endpoint, methods=sorted(route.methods or ()))
+        below.app = route.app  # with its guard
+        return below
+    raise TypeError(f"{type(route).__name__} under a prefix")
