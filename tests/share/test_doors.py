@@ -8,9 +8,11 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
+import planted
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from planted import SECRET
 from starlette.routing import BaseRoute, Mount
 
 import citymap.share
@@ -22,8 +24,6 @@ from citymap.share.doors import Door
 from citymap.share.gate import AUDIENCES
 from citymap.web.public import create_app
 from citymap.workspace import Workspace
-from share import planted
-from share.planted import SECRET
 
 HOW = (
     "declare it beside its code: citymap.share.doors.declare(Door(id, kinds=(…), knocks=… or emit=…)); "

@@ -57,6 +57,7 @@ PASSAGES = (
     Passage(re.compile(rf"{_VERSION}/cards/\d+\.json"), ("buildings",), _cards),
     Passage(re.compile(rf"{_VERSION}/attributes/gml_id\.json"), ("buildings",), _ids),
     Passage(re.compile(rf"{_VERSION}/attributes/[\w%.-]+\.bin"), ("buildings",)),
+    Passage(re.compile(rf"{_VERSION}/points/[\w-]+\.bin"), ("buildings",)),
     Passage(re.compile(rf"{_VERSION}/3d/[\w/-]+\.(glb|json|subtree)"), ("buildings",)),
     Passage(re.compile(rf"{_VERSION}/mvt/{_XYZ}\.mvt"), ("base_map", "roads", "districts", "buildings")),
     Passage(re.compile(rf"{_VERSION}/ground/(terrain|hillshade)/{_XYZ}\.png"), ("terrain",)),

@@ -1,0 +1,8 @@
+"""The other tests' small city and client are found from here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
