@@ -271,7 +271,7 @@ def test_both_halves_of_the_staff_process_answer_under_the_prefix(
         routes=[*routes(settings), Route("/{path:path}", streamlit)],
         middleware=asgi.middleware(settings),
     )
-    client = TestClient(app)
+    client = TestClient(app, base_url="http://127.0.0.1")  # the one user of this PC
     assert client.get(f"{sent}/api/search?q=a").status_code == 200
     assert client.get(f"{sent}/tiles/manifest.json").json()["code"] == "09999"
     assert client.get(f"{sent}/hazard-buildings").text == "page /hazard-buildings"

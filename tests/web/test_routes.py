@@ -129,3 +129,12 @@ def test_routes_can_be_mounted_in_another_application(small: Workspace) -> None:
     assert client.get("/tiles/manifest.json").status_code == 200
     assert client.get("/healthz").status_code == 200
     assert json.loads(client.get("/api/search?q=bldg_0003").text)[0]["gml_id"] == "bldg_0003"
+
+
+def test_a_guard_stays_at_its_door_under_a_prefix(small: Workspace) -> None:
+    from citymap.web.access import Guard
+
+    for prefix in ("", "/sano"):
+        listed = routes(Settings(city=small.root, root_path=prefix))
+        assert all(isinstance(route.app, Guard) for route in listed)  # type: ignore[attr-defined]
+        assert all(route.path.startswith(prefix + "/") for route in listed)  # type: ignore[attr-defined]
