@@ -228,7 +228,7 @@ def _register() -> None:
     from importlib import import_module
     from importlib.util import find_spec
 
-    for name in ("serve", "desktop", "fetch", "user", "audit"):
+    for name in ("audit", "desktop", "fetch", "serve", "share", "user"):
         if find_spec(f"citymap.cli.{name}") is None:
             continue
         import_module(f"citymap.cli.{name}").register(app)

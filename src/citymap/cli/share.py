@@ -1,0 +1,57 @@
+"""`citymap share …`: layers for the integrated GIS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from citymap import cli
+from citymap.errors import BadInputError
+from citymap.i18n import t
+from citymap.layers.catalogue import Audience
+from citymap.settings import terminal_language
+from citymap.share.exchange import export
+
+app = typer.Typer(no_args_is_help=True, help="Share layers. レイヤーを統合型GISなどへ渡します。")
+
+
+def _epsg(text: str | None) -> int | None:
+    if text is None:
+        return None
+    number = text.upper().removeprefix("EPSG:")
+    if not number.isdigit():
+        raise BadInputError("export_crs", place=text)
+    return int(number)
+
+
+def register(main: typer.Typer) -> None:
+    """Enter `citymap share …`."""
+    main.add_typer(app, name="share")
+
+
+@app.command("export")
+def export_layer(
+    layer: Annotated[str, typer.Argument(help="buildings, exposure-SET, hazard-ID, shelters, wifi, flood-NAME …")],
+    form: Annotated[str, typer.Option("--format", help="gpkg, shp, geojson, parquet, fgb, kml, csv or dxf")],
+    out: Annotated[Path, typer.Option("--out", help="file to write; a .zip adds metadata and checksums")],
+    city: cli.CityOption = None,
+    crs: Annotated[str | None, typer.Option("--crs", help="e.g. EPSG:6677")] = None,
+    audience: Annotated[Audience, typer.Option(help="who will read it: what the privacy gate lets through")] = "public",
+    json: cli.JsonOption = False,
+) -> None:  # fmt: skip
+    """Write one layer to a file.
+
+    一つのレイヤーをファイルに書き出します。
+    """
+    with cli.command(json=json):
+        written = export(cli.workspace(city), layer, form, out, epsg=_epsg(crs), audience=audience)
+        lang = terminal_language()
+        notes = [t(key, lang, **values) for key, values in written.notes]
+        files = [str(path) for path in written.files]
+        cli.answer(
+            {"layer": layer, "format": form, "files": files, "notes": notes},
+            lambda: "\n".join([*(f"→ {f}" for f in files), *(f"* {n}" for n in notes)]),
+            json=json,
+        )

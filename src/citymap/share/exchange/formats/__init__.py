@@ -1,0 +1,1 @@
+"""Formats of exchange files: one file a format."""

@@ -1,0 +1,1 @@
+"""Where exported layers come from: one file a sort of layer."""
