@@ -161,8 +161,6 @@ def test_sixteen_clients_that_read_and_write_lose_nothing(where: str | Path) -> 
         from citymap.store.tables import FACTS
         store = open_store(sys.argv[1])
         query = select(FACTS.c.value).where(FACTS.c.name == "sum")
-        if store.postgresql:
-            query = query.with_for_update()
         def add():
             for _ in range(25):
                 with store.write(patience_s=60) as connection:

@@ -37,6 +37,7 @@ def _end_with_parent() -> None:
 
 def _work() -> None:
     """Run jobs until SIGTERM."""
+    from citymap.jobs.cluster import dispatch
     from citymap.jobs.worker import NICENESS, work
     from citymap.store import open_store
     from citymap.workspace import Workspace
@@ -49,7 +50,11 @@ def _work() -> None:
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     try:
-        work(open_store(settings.store or workspace), workspace, stop)
+        store = open_store(settings.store or workspace)
+        if settings.scheduler:
+            dispatch(settings.scheduler, store, workspace, stop)
+        else:
+            work(store, workspace, stop)
     except CitymapError as error:
         sys.exit(error.message(settings.lang))
 

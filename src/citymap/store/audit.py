@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select
 
 from citymap.store.engine import Store
 from citymap.store.tables import AUDIT, now
 
 SYSTEM = "system"
 COLUMNS = ("seq", "at", "actor", "action", "subject", "detail", "digest")
-_ADVISORY = 0x6175_6469  # "audi": one writer of the chain at a time, on PostgreSQL
 _BATCH = 1000
 
 
@@ -59,8 +58,6 @@ def record(
 
     `detail` holds plain JSON values and no personal data.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY})
     last = connection.execute(
         select(AUDIT.c.seq, AUDIT.c.digest).order_by(AUDIT.c.seq.desc()).limit(1)
     ).first()

@@ -2,8 +2,9 @@
 
 What is promised: when `Store.write()` ends without an error, its rows are on the disk (SQLite in
 WAL mode with `synchronous=FULL`, PostgreSQL with `synchronous_commit=on`). Writers take turns:
-threads of a process by a lock, processes by `BEGIN IMMEDIATE`, which waits in line before it reads
-anything, so that no transaction is ever thrown away half-way for having read too early.
+threads of a process by a lock, processes by `BEGIN IMMEDIATE` (PostgreSQL: an advisory lock), which
+waits in line before it reads anything. So what a writer has read still holds when it writes, and no
+transaction is thrown away half-way for having read too early.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ PATIENCE_S = 10.0  # how long a read or write waits for its turn, or for a datab
 BUSY_MS = 30_000
 KEPT_BACKUPS = 5
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_ADVISORY = 0x6369_7479  # "city": PostgreSQL's lock while the tables move forward
+_TURN = 0x6369_7479  # "city": the advisory lock that PostgreSQL's writers hold in turn
 
 
 class StoreError(CitymapError):
@@ -97,7 +98,9 @@ class Store:
                     if not write:
                         connection.execute(text("SET TRANSACTION READ ONLY"))
                     else:
-                        connection.execute(text("SELECT 1"))  # a lost connection shows here
+                        wait_ms = max(1, round((until - time.monotonic()) * 1000))
+                        connection.execute(text(f"SET LOCAL lock_timeout = {wait_ms}"))
+                        connection.execute(text(f"SELECT pg_advisory_xact_lock({_TURN})"))
                 break
             except exc.DBAPIError as error:
                 if connection is not None:
@@ -255,6 +258,8 @@ def _postgresql(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         connection.execute("SET synchronous_commit = on")
+        # A client that vanished in the middle of its turn does not keep it.
+        connection.execute("SET idle_in_transaction_session_timeout = '60s'")
         connection.commit()
 
     return engine
@@ -287,8 +292,6 @@ def migrate(store: Store, to: str | None = None, *, patience_s: float = PATIENCE
     known = revisions()
     wanted = to or known[-1]
     with store.write(patience_s=patience_s) as connection:
-        if store.postgresql:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY})
         current = MigrationContext.configure(connection).get_current_revision()
         if current == wanted:
             return

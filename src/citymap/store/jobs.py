@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, select, text, update
+from sqlalchemy import Connection, Select, and_, select, update
 
 from citymap.errors import BadInputError
 from citymap.store import audit
@@ -25,11 +25,11 @@ from citymap.store.engine import PATIENCE_S, Store
 from citymap.store.tables import JOB_LOG, JOBS, now
 
 LEASE_S = 60.0
+DISPATCHER = "dask "  # begins the name of who claims for the workers of a cluster
 OPEN = ("queued", "running")
 ENDED = ("done", "failed", "cancelled", "interrupted")
 STATES = (*OPEN, *ENDED)
 MAX_LOG_CHARS = 4000
-_ADVISORY = 0x6A6F_6273  # "jobs": one claim at a time, on PostgreSQL
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +148,6 @@ def claim(store: Store, worker: str, *, kinds: Sequence[str] | None = None) -> J
         if connection.execute(_waiting(kinds).limit(1)).first() is None:
             return None  # the usual case, without a write
     with store.write() as connection:
-        if store.postgresql:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY})
         running = select(JOBS.c.lane).where(JOBS.c.state == "running", JOBS.c.lane.is_not(None))
         taken = set(connection.execute(running).scalars())
         for row in connection.execute(_waiting(kinds)).mappings():
@@ -166,6 +164,23 @@ def claim(store: Store, worker: str, *, kinds: Sequence[str] | None = None) -> J
             )  # fmt: skip
             return _read(connection, row["id"])
     return None
+
+
+def hand_over(store: Store, job_id: str, attempt: int, worker: str) -> Job | None:
+    """Take a job that a dispatcher has claimed for this worker; None where another has it.
+
+    A scheduler may start a task twice; the second finds the worker's name already changed.
+    """
+    with store.write() as connection:
+        job = _read(connection, job_id)
+        if job is None or job.attempt != attempt or not (job.worker or "").startswith(DISPATCHER):
+            return None
+        changed = connection.execute(
+            update(JOBS)
+            .where(_mine(job))
+            .values(worker=worker, beats=JOBS.c.beats + 1, beat_at=now(), started_at=now())
+        )
+        return _read(connection, job_id) if changed.rowcount else None
 
 
 def _waiting(kinds: Sequence[str] | None) -> Select[Any]:
