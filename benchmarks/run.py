@@ -39,6 +39,7 @@ def main() -> None:
     plan = {
         "citygml": ["--mb", given.mb, *flags],
         "tiles": ["--city", str(given.city)],
+        "store_crashes": [],
     }
     print(
         f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores",
