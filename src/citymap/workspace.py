@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -56,6 +57,99 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+JOURNAL = ".commit.json"
+
+
+@contextmanager
+def replacing_together(root: Path, paths: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
+    """Temporary paths by name; when the block ends well all of them take their places, or none.
+
+    What is to be renamed is first written to a journal in `root`. A crash before that leaves the
+    old files; a crash after it is finished by `finish_commit` when the city is next opened.
+    """
+    for path in paths.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = {
+        name: path.with_name(f".{path.name}.{os.getpid()}.tmp") for name, path in paths.items()
+    }
+    journal = root / JOURNAL
+    committed = False
+    try:
+        yield temporary
+        for made in temporary.values():
+            with made.open("rb") as handle:
+                os.fsync(handle.fileno())
+        steps = [
+            [temporary[n].relative_to(root).as_posix(), paths[n].relative_to(root).as_posix()]
+            for n in paths
+        ]
+        write_text(journal, json.dumps(steps))
+        committed = True
+        finish_commit(root)
+    finally:
+        if not committed:
+            for made in temporary.values():
+                made.unlink(missing_ok=True)
+
+
+def finish_commit(root: Path) -> None:
+    """Finish the renames of a commit that a crash interrupted; nothing to do is the usual case."""
+    journal = root / JOURNAL
+    try:
+        steps = json.loads(journal.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    for temporary, final in steps:
+        with suppress(FileNotFoundError):  # renamed before the crash
+            (root / temporary).replace(root / final)
+    journal.unlink(missing_ok=True)
+
+
+@contextmanager
+def held(path: Path, work: str) -> Iterator[None]:
+    """Hold the lock file for the block; the system frees it when the process dies, however it does.
+
+    Raises:
+        BadInputError: another process holds it (`work` says what it is for).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as handle:
+        if not _try_lock(handle):
+            raise BadInputError("city_busy", place=str(path.parent), work=work)
+        try:
+            yield
+        finally:
+            _unlock(handle)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(handle: BinaryIO) -> bool:
+        handle.seek(0)
+        try:
+            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(handle: BinaryIO) -> None:
+        handle.seek(0)
+        msvcrt.locking(handle.fileno(), msvcrt.LK_UNLCK, 1)
+else:
+    import fcntl
+
+    def _try_lock(handle: BinaryIO) -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def _unlock(handle: BinaryIO) -> None:
+        fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -120,6 +214,11 @@ class Workspace:
         return self.root / "places"
 
     @property
+    def layers(self) -> Path:
+        """Layers that the city brought itself: `<id>.parquet|.tif` and `<id>.toml`."""
+        return self.root / "layers"
+
+    @property
     def tiles(self) -> Path:
         return self.root / "tiles"
 
@@ -135,6 +234,7 @@ class Workspace:
         """
         if not self.exists():
             raise BadInputError("not_a_city", path=self.root)
+        finish_commit(self.root)
         try:
             data: dict[str, Any] = tomllib.loads(self.city_toml.read_text(encoding="utf-8"))
             bbox = data.get("bbox")

@@ -20,13 +20,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 from rasterio.transform import from_origin
+from tests import small_city
 
 from citymap import crs
 from citymap.errors import BadInputError
 from citymap.share.exchange import export
 from citymap.share.exchange.formats.shapefile import field_names
 from citymap.workspace import Workspace
-from tests import small_city
 
 FORMATS = ("gpkg", "shp", "geojson", "parquet", "fgb", "kml", "csv", "dxf")
 BOX = (-11000.0, -5000.0)  # east, north in zone IX, beside the small city

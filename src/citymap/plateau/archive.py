@@ -55,7 +55,7 @@ _NAMED = re.compile(r"^(\d{4,11})_([a-z]+)_(\d{3,4})?", re.I)
 _FOLDER = re.compile(r"(?:^|/)(\d{5,6})_([A-Za-z][\w-]*?)_(?:(?:city|pref)_)?(\d{4})_citygml")
 _SUFFIXES = {
     ".csv": "csv", ".tif": "geotiff", ".tiff": "geotiff", ".geojson": "geojson", ".json": "geojson",
-    ".shp": "shapefile", ".gpkg": "geopackage", ".parquet": "geoparquet",
+    ".shp": "shapefile", ".gpkg": "geopackage", ".fgb": "flatgeobuf", ".kml": "kml", ".parquet": "geoparquet",
 }  # fmt: skip
 
 

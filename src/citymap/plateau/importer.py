@@ -30,7 +30,7 @@ from citymap.plateau.parts import (
 )
 from citymap.plateau.raw import Skipped
 from citymap.progress import Progress, Quiet
-from citymap.workspace import City, Workspace, write_text
+from citymap.workspace import City, Workspace, finish_commit, held, write_text
 
 T = TypeVar("T")
 _BUILDINGS = ("bldg", "ubld", "unknown")
@@ -108,13 +108,21 @@ def import_sources(
     not read again.
 
     Raises:
-        BadInputError: nothing of the sources could be imported.
+        BadInputError: nothing of the sources could be imported, or another import is at work.
     """
-    begun = time.monotonic()
     use_lean_memory()
     for source in sources:
         if not source.exists():
             raise BadInputError("not_found", path=source)
+    with held(workspace.imports / ".lock", "import"):
+        finish_commit(workspace.root)
+        return _import(sources, workspace, options, progress)
+
+
+def _import(
+    sources: Sequence[Path], workspace: Workspace, options: ImportOptions, progress: Progress
+) -> ImportRecord:
+    begun = time.monotonic()
     stamp = datetime.now(UTC)
     record = ImportRecord(stamp.strftime("%Y%m%dT%H%M%SZ"), stamp.isoformat(timespec="seconds"))
     work = workspace.root / "imports" / ".work"
@@ -156,7 +164,9 @@ def import_sources(
 
 def _first_failure(record: ImportRecord) -> BadInputError:
     first = record.failed[0]
-    return BadInputError("import_failed", place=first["place"], reason=first["message"])
+    return BadInputError(
+        "import_failed", place=first["place"], reason=first["message"], advice=first["remedy"] or ""
+    )
 
 
 def _roots(files: Iterable[SourceFile], sources: Sequence[Path]) -> list[Path]:
@@ -280,20 +290,33 @@ def _ensure_city(
         epsg = crs.zone_epsg(code)
     else:
         epsg, guess = _guess_zone(files, parts), True
-    name, name_en = options.name, ""
+    name = options.name
     folder = next((f.city_name for f in files if f.city_name), None)
     if name is None and code is not None:
         name = next(
             (n for f, _ in parts if (n := codelists.decode(_AUTHORITIES, code[:5], f.path))), None
         )
     workspace.root.mkdir(parents=True, exist_ok=True)
-    name_en = folder or ""
+    fictional = bool(name and "架空" in name)
+    name_en = english_name(folder, fictional=fictional)
     workspace.write_city(
         City(
             name=name or folder or code or workspace.root.name, code=code or "", epsg=epsg,
-            zone_is_guess=guess, name_en=name_en, fictional=bool(name and "架空" in name),
+            zone_is_guess=guess, name_en=name_en, fictional=fictional,
         )
     )  # fmt: skip
+
+
+_ENDINGS = {"shi": "City", "ku": "Ward", "cho": "Town", "machi": "Town", "mura": "Village", "son": "Village", "to": "Metropolis"}  # fmt: skip
+
+
+def english_name(folder: str | None, *, fictional: bool) -> str:
+    """The name in a PLATEAU folder (`osaka-shi`) as one writes it: Osaka City; empty without one."""
+    if not folder:
+        return ""
+    stem, _, ending = folder.rpartition("-")
+    name = f"{stem.title()} {_ENDINGS[ending]}" if stem and ending in _ENDINGS else folder.title()
+    return f"{name} (fictional)" if fictional else name
 
 
 _AUTHORITIES = "../../codelists/Common_localPublicAuthorities.xml"

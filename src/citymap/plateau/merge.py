@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 from citymap.model.columns import GEO_TABLES
 from citymap.plateau.parts import TABLES, part_schema
 from citymap.progress import Progress
-from citymap.workspace import Workspace, replacing
+from citymap.workspace import Workspace, replacing_together
 
 ROWS = 8192
 
@@ -106,7 +105,8 @@ def merge_parts(
 ) -> tuple[int, list[tuple[str, str]], tuple[float, float, float, float] | None]:
     """Write the three building tables anew: old rows (less those of `replaced` files), then parts.
 
-    Nothing of the old tables is touched before all three new ones are complete.
+    Nothing of the old tables is touched before all three new ones are complete, and they are
+    replaced together (`replacing_together`).
 
     Returns:
         Number of buildings, the collisions (old gml_id, new gml_id), and the bbox (lon, lat).
@@ -116,8 +116,7 @@ def merge_parts(
     paths = table_paths(workspace)
     rows = 0
     box = np.array([np.inf, np.inf, -np.inf, -np.inf])
-    with ExitStack() as stack:
-        temporary = {name: stack.enter_context(replacing(path)) for name, path in paths.items()}
+    with replacing_together(workspace.root, paths) as temporary:
         for step, (name, declared) in enumerate(TABLES.items()):
             schema = part_schema(declared)
             with pq.ParquetWriter(

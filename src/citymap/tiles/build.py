@@ -12,7 +12,7 @@ import numpy as np
 from citymap import crs
 from citymap.tiles import attributes, cards, ground, points, tileset, vector
 from citymap.tiles import shapes as city_shapes
-from citymap.workspace import write_text
+from citymap.workspace import held, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,9 +50,15 @@ def build(workspace: Workspace, *, progress: Progress, workers: int = 2) -> dict
     A stopped run goes on where it was: finished steps stay in `tiles/.building-<version>`.
 
     Raises:
-        BadInputError: the city or one of its tables cannot be used.
+        BadInputError: the city or one of its tables cannot be used, or another build is at work.
         CancelledError: the person stopped it; the old version stays in force.
     """
+    workspace.city()
+    with held(workspace.tiles / ".lock", "tiles"):
+        return _build(workspace, progress, workers)
+
+
+def _build(workspace: Workspace, progress: Progress, workers: int) -> dict[str, Any]:
     city = workspace.city()
     name = version(workspace)
     manifest_path = workspace.tiles / "manifest.json"
