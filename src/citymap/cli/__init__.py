@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json as jsonlib
 import signal
 import sys
@@ -56,6 +57,13 @@ def command(*, json: bool = False) -> Iterator[Terminal]:
         raise typer.Exit(130) from e
     except CitymapError as e:
         _say(e, json=json)
+        raise typer.Exit(1) from e
+    except OSError as e:
+        key = {errno.ENOSPC: "disk_full", errno.EDQUOT: "disk_full", errno.EFBIG: "disk_full",
+               errno.EROFS: "disk_read_only", errno.EACCES: "disk_read_only"}.get(e.errno or 0)  # fmt: skip
+        if key is None:
+            raise
+        _say(CitymapError(key, place=str(e.filename) if e.filename else None), json=json)
         raise typer.Exit(1) from e
     except KeyboardInterrupt as e:
         _say(CancelledError(), json=json)
@@ -228,7 +236,7 @@ def _register() -> None:
     from importlib import import_module
     from importlib.util import find_spec
 
-    for name in ("audit", "desktop", "fetch", "serve", "share", "user"):
+    for name in ("audit", "backup", "desktop", "doctor", "fetch", "serve", "share", "user"):
         if find_spec(f"citymap.cli.{name}") is None:
             continue
         import_module(f"citymap.cli.{name}").register(app)

@@ -358,11 +358,16 @@ def location(where: str | Path | Workspace) -> str | Path:
 
 
 def open_store(
-    where: str | Path | Workspace, *, check: bool = False, patience_s: float = PATIENCE_S
+    where: str | Path | Workspace,
+    *,
+    check: bool = False,
+    patience_s: float = PATIENCE_S,
+    to: str | None = None,
 ) -> Store:
     """Open (and make, and move forward) the store of a workspace, a file or a `postgresql://` URL.
 
-    With `check` every page of a SQLite file is read first.
+    With `check` every page of a SQLite file is read first; `to` stops at an older revision, for a
+    backup of that time.
 
     Raises:
         StoreError: it cannot be opened, is damaged, or was made by a newer citymap.
@@ -380,7 +385,7 @@ def open_store(
     try:
         if check:
             store.check()
-        migrate(store, patience_s=patience_s)
+        migrate(store, to, patience_s=patience_s)
     except BaseException:
         store.close()
         raise

@@ -1,0 +1,1 @@
+"""The operator's tools: backup, restore, the doctor."""
