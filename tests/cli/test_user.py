@@ -74,7 +74,9 @@ def test_serve_says_who_gets_in_without_a_log_in(city: Workspace) -> None:
     def notice(
         host: str = "127.0.0.1", single: bool | None = None, proxy: bool = False
     ) -> str | None:
-        return serving._prepare(city, host, single, behind_proxy=proxy)
+        said, keeper = serving._prepare(city, host, single, behind_proxy=proxy)
+        keeper.store.close()
+        return said
 
     assert notice() == "serve.open_to_this_pc"
     assert notice("10.0.0.5") == "serve.no_account"

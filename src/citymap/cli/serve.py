@@ -24,7 +24,8 @@ import typer
 from citymap.errors import BadInputError, CitymapError
 from citymap.i18n import t
 from citymap.settings import Settings, terminal_language
-from citymap.store import accounts, open_store
+from citymap.store import accounts
+from citymap.store.repair import Keeper, open_or_repair
 from citymap.workspace import Workspace
 
 STATIC = Path(__file__).parents[1] / "web" / "static"
@@ -129,9 +130,15 @@ def check(city: Path | None, host: str, port: int, staff_port: int) -> Workspace
 
 
 def _prepare(
-    where: str | Workspace, host: str, single_user: bool | None, *, behind_proxy: bool
-) -> str | None:
-    """Move the store forward; the notice about log-in that is due, if one is.
+    where: str | Workspace,
+    host: str,
+    single_user: bool | None,
+    *,
+    behind_proxy: bool,
+    lang: str = "ja",
+    say: Callable[[str], None] = print,
+) -> tuple[str | None, Keeper]:
+    """Move the store forward, repaired if need be; the notice about log-in that is due, if one is.
 
     Raises:
         BadInputError: `--single-user` where other machines reach us.
@@ -140,17 +147,16 @@ def _prepare(
     outside = host not in {"127.0.0.1", "::1", "localhost"}
     if single_user and (outside or behind_proxy):
         raise BadInputError("single_user_not_loopback", host=host)
-    store = open_store(where, check=True)
-    try:
-        empty = accounts.count(store) == 0
-    finally:
-        store.close()
+    store, repaired = open_or_repair(where)
+    if repaired:
+        say(t("serve.repaired", lang))
+    keeper = Keeper(where, store)
     if single_user:
-        return "serve.single_user"
-    if not empty:
-        return None
+        return "serve.single_user", keeper
+    if accounts.count(store):
+        return None, keeper
     closed = outside or behind_proxy or single_user is False
-    return "serve.no_account" if closed else "serve.open_to_this_pc"
+    return "serve.no_account" if closed else "serve.open_to_this_pc", keeper
 
 
 def _answers(url: str) -> bool:
@@ -192,7 +198,10 @@ def serve(
         CitymapError: a process does not come up, or keeps dying.
     """
     workspace = check(city, host, port, staff_port)
-    open_to_me = _prepare(store or workspace, host, single_user, behind_proxy=bool(trusted_proxy))
+    where = store or workspace
+    open_to_me, keeper = _prepare(
+        where, host, single_user, behind_proxy=bool(trusted_proxy), lang=lang, say=say
+    )
     environment = {
         **os.environ,
         "CITYMAP_CITY": str(workspace.root),
@@ -242,13 +251,14 @@ def serve(
                     when_ready(both[0].url, both[1].url)
                 if open_browser:
                     webbrowser.open(both[0].url)
-                _watch(everything, stopping, lang, say)
+                _watch(everything, stopping, lang, say, keeper)
         finally:
             for one in everything:
                 one.ask_to_stop()
             until = time.monotonic() + STOP_S
             for one in everything:
                 one.wait_stopped(until)
+        keeper.store.close()
     say(t("serve.stopped", lang))
 
 
@@ -281,9 +291,24 @@ def _wait_ready(both: list[Served], stopping: threading.Event, lang: str) -> Non
 
 
 def _watch(
-    served: list[Served], stopping: threading.Event, lang: str, say: Callable[[str], None]
+    served: list[Served],
+    stopping: threading.Event,
+    lang: str,
+    say: Callable[[str], None],
+    keeper: Keeper,
 ) -> None:
     while not stopping.wait(0.5):
+        if keeper.damaged():
+            say(t("serve.repairing", lang))
+            for one in served:
+                one.ask_to_stop()
+            until = time.monotonic() + STOP_S
+            for one in served:
+                one.wait_stopped(until)
+            keeper.repair()
+            say(t("serve.repaired", lang))
+            for one in served:
+                one.start()
         for one in served:
             if one.running():
                 continue

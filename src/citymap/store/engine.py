@@ -26,6 +26,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, text
 
 from citymap.errors import CitymapError
+from citymap.store import redo
 from citymap.store.tables import now
 from citymap.workspace import Workspace
 
@@ -33,6 +34,7 @@ FILE = "store.sqlite"
 PATIENCE_S = 10.0  # how long a read or write waits for its turn, or for a database that is away
 BUSY_MS = 30_000
 KEPT_BACKUPS = 5
+_CHANGES, _BEFORE = "citymap_changes", "citymap_redo_size"  # of a connection
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _TURN = 0x6369_7479  # "city": the advisory lock that PostgreSQL's writers hold in turn
 
@@ -80,7 +82,10 @@ class Store:
             raise StoreError("store_busy", place=self.place)
         try:
             with self._said(), self._begun(patience_s, write=True) as connection:
+                connection.info[_CHANGES] = []
                 yield connection
+                if self.path is not None:
+                    _keep_redo(self.path, connection)
         finally:
             if self.path is not None:
                 self._turn.release()
@@ -114,7 +119,12 @@ class Store:
             except BaseException:
                 _roll_back(transaction)
                 raise
-            transaction.commit()
+            try:
+                transaction.commit()
+            except exc.DBAPIError:
+                if self.path is not None and _BEFORE in connection.info:
+                    redo.take_back(self.path, connection.info.pop(_BEFORE))
+                raise
 
     @contextmanager
     def _said(self) -> Iterator[None]:
@@ -154,9 +164,83 @@ class Store:
             raise StoreError("store_not_a_file", place=self.place)
         copy_file(self.path, target)
 
+    def refresh_mirror(self) -> None:
+        """Take a new checked copy of the SQLite file, and begin the record of statements anew.
+
+        Raises:
+            StoreError: the file is damaged; the old copy and record are kept.
+        """
+        path = self.path
+        if path is None:
+            return
+        with self.write() as connection:
+            del connection.info[_CHANGES]  # nothing changes here; but nobody else writes meanwhile
+            fresh = path.with_name(path.name + ".fresh")
+            copy_file(path, fresh)
+            try:
+                with closing(sqlite3.connect(fresh)) as copy:
+                    if not redo.whole(copy):
+                        raise StoreError("store_damaged", place=self.place, reason="quick_check")
+                fresh.replace(redo.mirror_of(path))
+            finally:
+                fresh.unlink(missing_ok=True)
+            redo.sync_folder(path.parent)
+            _private(redo.redo_of(path))
+            os.truncate(redo.redo_of(path), 0)
+
+    def mirror_is_due(self) -> bool:
+        """Whether the record of statements has grown long."""
+        if self.path is None:
+            return False
+        size = redo.redo_of(self.path).stat().st_size if redo.redo_of(self.path).exists() else 0
+        return size > redo.MAX_BYTES
+
+    def catch_up(self) -> int:
+        """Do what was recorded but is not in the file (a lost log, an older copy put back).
+
+        Returns how many transactions; takes a first copy where there is none.
+        """
+        path = self.path
+        if path is None:
+            return 0
+        with self.write() as connection:
+            raw = connection.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)  # noqa: S101  (the driver of `_sqlite`)
+            listed = list(redo.records(path))
+            done = redo.replay(raw, listed)
+            number = redo.number_of(raw)
+            copied = redo.mirror_number(path)
+            fits = copied is not None and (
+                number == copied
+                if not listed
+                else number == listed[-1].number and listed[0].number <= redo.next_number(copied)
+            )
+        if not fits:
+            self.refresh_mirror()
+        return done
+
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
+
+
+def _keep_redo(path: Path, connection: Connection) -> None:
+    """Sync the statements of this transaction before it commits.
+
+    Raises:
+        StoreError: they cannot be written; the transaction is rolled back.
+    """
+    changes: list[redo.Statement] = connection.info.pop(_CHANGES, [])
+    connection.info.pop(_BEFORE, None)
+    if not changes:
+        return
+    number = redo.next_number(int(connection.exec_driver_sql("PRAGMA user_version").scalar_one()))
+    connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+    try:
+        connection.info[_BEFORE] = redo.append(path, redo.Record(number, changes))
+    except OSError as error:
+        key = "store_full" if error.errno in {28, 122} else "store_io"
+        raise StoreError(key, place=str(redo.redo_of(path)), reason=error.strerror) from error
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -239,6 +323,14 @@ def _sqlite(path: Path) -> Engine:
         connection.isolation_level = None  # BEGIN is ours, see `begin`
         for pragma in ("foreign_keys=ON", "synchronous=FULL", "fullfsync=ON"):
             connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(
+        connection: Connection, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool
+    ) -> None:
+        changes = connection.info.get(_CHANGES)
+        if changes is not None and redo.wanted(sql):
+            changes.append(redo.statement(sql, parameters, many=many))
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -385,7 +477,11 @@ def open_store(
     try:
         if check:
             store.check()
+        if to is None:
+            store.catch_up()
         migrate(store, to, patience_s=patience_s)
+        if check:
+            store.refresh_mirror()
     except BaseException:
         store.close()
         raise
