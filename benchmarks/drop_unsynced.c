@@ -65,7 +65,13 @@ static void remember(int fd, const char *undo, off_t at, size_t len) {
   head[1] = (int64_t)have;
   char *record = malloc(sizeof head + have);
   memcpy(record, head, sizeof head);
-  if (have && pread(fd, record + sizeof head, have, at) != (ssize_t)have) abort();
+  if (have) { /* the file may be open for writing only */
+    char link[64];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    int in = open(link, O_RDONLY);
+    if (in < 0 || pread(in, record + sizeof head, have, at) != (ssize_t)have) abort();
+    close(in);
+  }
   int out = open(undo, O_WRONLY | O_CREAT | O_APPEND, 0600);
   if (out < 0 || real_write(out, record, sizeof head + have) < 0) abort();
   close(out);
@@ -94,7 +100,9 @@ ssize_t write(int fd, const void *data, size_t len) {
   if (!tracked(fd, undo)) return real_write(fd, data, len);
   if (full()) { errno = ENOSPC; return -1; }
   pthread_mutex_lock(&lock);
-  remember(fd, undo, lseek(fd, 0, SEEK_CUR), len);
+  struct stat s;
+  int appends = fcntl(fd, F_GETFL) & O_APPEND;
+  remember(fd, undo, appends && !fstat(fd, &s) ? s.st_size : lseek(fd, 0, SEEK_CUR), len);
   ssize_t done = real_write(fd, data, len);
   pthread_mutex_unlock(&lock);
   return done;

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from sqlalchemy import event, insert, select
 
-from citymap.store import Store, open_store
+from citymap.store import Store, open_store, redo
 from citymap.store.tables import FACTS
 
 HERE = Path(__file__).resolve().parent
@@ -160,6 +160,10 @@ def crash(folder: Path, undo: Path, keep: random.Random | None) -> None:
         target.write_bytes(then)
     for index in folder.glob("*-shm"):
         index.unlink()
+    # The store's own second record would make the loss good: here the file alone has to hold.
+    where = folder / "store.sqlite"
+    redo.mirror_of(where).unlink(missing_ok=True)
+    redo.redo_of(where).unlink(missing_ok=True)
 
 
 def drops(lives: int, *, weak: bool) -> bool:
