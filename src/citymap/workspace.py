@@ -283,4 +283,6 @@ def write_table(path: Path, table: pa.Table, declared: Table) -> None:
     if declared.geometry is not None:
         table = table.replace_schema_metadata(GEO_TABLES.metadata(declared))
     with replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", row_group_size=32768)
+        pq.write_table(
+            table, temporary, compression="zstd", row_group_size=32768, write_page_checksum=True
+        )

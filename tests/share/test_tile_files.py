@@ -23,7 +23,7 @@ def test_whatever_the_builder_makes_is_described(city: Workspace) -> None:
     made = {
         p.relative_to(city.tiles).as_posix().removesuffix(".gz")
         for p in city.tiles.rglob("*")
-        if p.is_file()
+        if p.is_file() and not p.name.startswith(".")
     }
     hidden = {name for name in made if passage(name, "public") is None}
     assert hidden == {
