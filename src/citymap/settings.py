@@ -77,6 +77,21 @@ class Settings(BaseSettings):
     session_hours: float = Field(
         default=12, gt=0, le=168, description="Hours after which a person logs in again"
     )
+    oidc_issuer: str = Field(
+        default="",
+        description="Identity provider (OpenID Connect issuer URL); none: local accounts",
+    )
+    oidc_client_id: str = Field(default="", description="Our id at the identity provider")
+    oidc_client_secret: str = Field(
+        default="", repr=False, description="Our secret at the identity provider"
+    )
+    oidc_name_claim: str = Field(
+        default="preferred_username", description="Claim that names a person"
+    )
+    oidc_role_claim: str = Field(default="groups", description="Claim that lists a person's groups")
+    oidc_roles: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
+        default=(), description="Role of a group: group=role, separated by commas"
+    )
     catalogue: str = Field(default="", description="Catalogue URL of `citymap fetch`")
     run_folder: Path | None = Field(
         default=None,
@@ -129,6 +144,17 @@ class Settings(BaseSettings):
         ):
             raise ValueError("letters, digits, - _ . ~ and / only")
         return f"/{plain}" if plain else ""
+
+    @field_validator("oidc_roles", mode="before")
+    @classmethod
+    def _roles(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.strip().rpartition("=") for part in value.split(",") if part.strip()]
+        known = {"field", "staff", "planner", "admin"}
+        if any(not group or role not in known for group, _, role in pairs):
+            raise ValueError("group=role, with role one of field, staff, planner, admin")
+        return tuple((group, role) for group, _, role in pairs)
 
     @field_validator("metrics_allow", mode="before")
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from html import escape
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from anyio.to_thread import run_sync
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -19,6 +19,7 @@ from citymap.store.accounts import Account, AccountError, Role
 from citymap.web.access import identify, needs
 from citymap.web.answers import answer, language
 from citymap.web.identity import ONLY_USER, PUBLIC, Identity, People
+from citymap.web.oidc import Oidc
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -32,7 +33,7 @@ declare(
 )
 
 MAX_FORM_BYTES = 8192
-STATUS = {"log_in_wrong": 401, "log_in_locked": 429, "log_in_busy": 503, "password_weak": 422,
+STATUS = {"log_in_wrong": 401, "oidc_refused": 401, "account_exists": 401, "account_name": 401, "log_in_locked": 429, "log_in_busy": 503, "password_weak": 422,
           "password_differs": 422, "account_unknown": 422}  # fmt: skip
 
 _STYLE = """
@@ -93,6 +94,7 @@ class Auth:
                 Route("/auth/password", self.password_page, methods=["GET"]),
                 Route("/auth/password", self.password, methods=["POST"]),
             ),
+            *Oidc(self).routes(),
         ]
 
     # -- pages ---------------------------------------------------------------------------------
@@ -150,7 +152,7 @@ class Auth:
             known = await run_sync(self.people.any_account)
         except CitymapError as failed:
             return self._page(request, "auth.log_in", "", error=failed, status=503)
-        if not known:
+        if not known and not self.people.settings.oidc_issuer:
             return self._page(
                 request, "auth.log_in", "", error=CitymapError("no_account_yet"), status=503
             )
@@ -169,6 +171,13 @@ class Auth:
             f'autocomplete="current-password"{wrong}>'
         )
         body = self._form(request, "/auth/login", fields, "auth.log_in_button")
+        if self.people.settings.oidc_issuer:
+            leave = f"{self.prefix}/auth/oidc?next={quote(wanted or request.query_params.get('next', ''))}"
+            button = escape(t("auth.oidc", lang))
+            body = (
+                f'<a class="button" href="{escape(leave, quote=True)}">{button}</a>'
+                f"<p>{escape(t('auth.or', lang))}</p>{body}"
+            )
         response = self._page(
             request, "auth.log_in", body, error=error,
             status=STATUS.get(error.key, 503) if error else 200,

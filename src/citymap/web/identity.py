@@ -84,7 +84,7 @@ class People:
         as there is no account.
         """
         chosen = self.settings.single_user
-        if chosen is False or self.settings.trusted_proxy:
+        if chosen is False or self.settings.trusted_proxy or self.settings.oidc_issuer:
             return False
         if (host is not None and host_name(host) not in LOOPBACK) or client not in LOOPBACK:
             return False
