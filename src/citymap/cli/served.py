@@ -16,6 +16,7 @@ from pathlib import Path
 import uvicorn
 
 from citymap.errors import CitymapError
+from citymap.logs import configuration
 from citymap.settings import Settings
 from citymap.web.connections import OPEN_CONNECTIONS, GuardedHttp
 
@@ -82,7 +83,7 @@ def main() -> None:
         port=options.port,
         workers=options.workers,
         access_log=False,
-        log_level="warning",
+        log_config=configuration(Settings().log_format),
         server_header=False,
         http=GuardedHttp,
         limit_concurrency=OPEN_CONNECTIONS,

@@ -17,6 +17,7 @@ from citymap.web import routes
 from citymap.web.access import SameSite, StaffOnly, first_segments
 from citymap.web.hardening import OUR_PREFIXES, Hardening, Limits
 from citymap.web.identity import People
+from citymap.web.metrics import Measured, rows
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -131,6 +132,7 @@ def middleware(settings: Settings | None = None) -> list[Middleware]:
     prefixed = Middleware(Prefixed, prefix=settings.root_path, ours=ours)
     return [
         *([prefixed] if settings.root_path else []),
+        Middleware(Measured, counts=rows(settings), root_path=settings.root_path),
         Middleware(
             Hardening,
             script_hashes=[*inline_script_hashes(), script_hash(base_script(settings.root_path))],

@@ -12,6 +12,7 @@ from starlette.routing import Mount, Route
 from citymap.settings import Settings
 from citymap.share import tile_files
 from citymap.share.doors import Door, Knock, declare
+from citymap.web import metrics
 from citymap.web.access import guarded, open_to_all
 from citymap.web.api import Api
 from citymap.web.auth import Auth
@@ -104,6 +105,7 @@ def routes(settings: Settings | None = None) -> list[BaseRoute]:
         *open_to_all(*(Mount(prefix, app=door) for prefix, door in doors(settings).items())),
         *api.routes(),
         *Auth(people).routes(),
+        *metrics.routes(settings, people),
     ]
     guarded(listed, people)
     prefix = settings.root_path.rstrip("/")

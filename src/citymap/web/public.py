@@ -12,6 +12,7 @@ from citymap.settings import Settings
 from citymap.web.access import SameSite
 from citymap.web.file_door import ByteCache
 from citymap.web.hardening import Hardening, Limits
+from citymap.web.metrics import Measured, rows
 from citymap.web.paths import doors, routes
 
 if TYPE_CHECKING:
@@ -74,4 +75,5 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     app = Hardening(
         app, online_base=settings.online_base, root_path=prefix, limits=Limits.of(settings)
     )
+    app = Measured(app, counts=rows(settings), root_path=prefix)
     return UnderPrefix(app, prefix) if prefix else app
