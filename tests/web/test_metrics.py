@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 import pytest
-from starlette.testclient import TestClient as Client
 
 from asgi_client import TestClient
 from citymap import logs
@@ -20,9 +19,11 @@ from citymap.workspace import Workspace
 LINE = re.compile(r'^[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [0-9.e+-]+$')
 
 
-def client(small: Workspace, folder: Path, address: str = "127.0.0.1", **more: object) -> Client:
+def client(
+    small: Workspace, folder: Path, address: str = "127.0.0.1", **more: object
+) -> TestClient:
     settings = Settings(city=small.root, run_folder=folder, **more)
-    return Client(create_app(settings), client=(address, 1))
+    return TestClient(create_app(settings), client=(address, 1))
 
 
 def value(text: str, name: str) -> float:
