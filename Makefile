@@ -5,7 +5,7 @@ CITY ?= data/plateau/demo
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
   command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help install run demo test test-all lint format types bench docs browser clean
+.PHONY: bundle help install run demo test test-all lint format types bench docs browser clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -41,5 +41,8 @@ bench: install  ## ours beside the peers, as ratios
 docs: install  ## the documentation into site/, offline
 	@.venv/bin/mkdocs build --strict --quiet
 
+bundle: install  ## one archive that installs on a PC without any network (dist/)
+	@$(PY) scripts/bundle.py $(ARGS)
+
 clean:  ## remove what was built
-	rm -rf .venv frontend/node_modules src/citymap/web/static site $(CITY)
+	rm -rf .venv frontend/node_modules src/citymap/web/static site dist $(CITY)

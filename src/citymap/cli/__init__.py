@@ -85,15 +85,24 @@ def answer(data: dict[str, Any], text: Callable[[], str], *, json: bool) -> None
     typer.echo(jsonlib.dumps(data, ensure_ascii=False, default=str) if json else text())
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"citymap {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def main_options(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="print the version and stop")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="print the version and stop", is_eager=True, callback=_say_version
+        ),
+    ] = False,
 ) -> None:
     """Options of every command."""
-    if version:
-        typer.echo(f"citymap {__version__}")
-        raise typer.Exit
+    del version
     if context.invoked_subcommand == "doctor" or "--help" in sys.argv:
         return  # the doctor has a finding of its own for wrong settings
     try:
