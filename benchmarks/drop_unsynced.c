@@ -46,6 +46,7 @@ static int tracked(int fd, char *undo) {
   if (strncmp(path, dir, d) || path[d] != '/') return 0;
   if (n > 4 && !strcmp(path + n - 4, "-shm")) return 0; /* an index, rebuilt after a crash */
   if (!strstr(path + d, ".sqlite")) return 0;
+  for (char *c = path + d + 1; *c; c++) if (*c == '/') *c = '%';
   snprintf(undo, 4096, "%s/%s.undo", undo_dir, path + d + 1);
   return 1;
 }

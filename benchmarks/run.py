@@ -40,6 +40,7 @@ def main() -> None:
         "citygml": ["--mb", given.mb, *flags],
         "tiles": ["--city", str(given.city)],
         "store_crashes": [],
+        "store_faults": ["--outage-s", "10"],
     }
     print(
         f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores",

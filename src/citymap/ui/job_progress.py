@@ -54,7 +54,9 @@ def draw(job: jobs.Job) -> None:
     if job.left_s is not None:
         parts.append(say("jobs.left", time=duration(job.left_s)))
     elif job.elapsed_s is not None:
-        parts.append(say("jobs.elapsed", time=duration(job.elapsed_s)))
+        parts.append(
+            say("jobs.took" if job.ended else "jobs.elapsed", time=duration(job.elapsed_s))
+        )
     if job.attempt > 1:
         parts.append(say("jobs.attempt", count=job.attempt))
     st.markdown(f"{ICONS[job.state]} {' · '.join(parts)}")

@@ -126,6 +126,7 @@ class Auth:
             f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
             '<meta name="robots" content="noindex">'
+            f'<link rel="icon" href="{escape(self.prefix, quote=True)}/map/icon.svg">'
             f"<title>{escape(t(title, lang))} – citymap</title><style>{_STYLE}</style></head><body><main>"
             f'<p class="city">{escape(t("ui.app", lang))}</p><h1>{escape(t(title, lang))}</h1>'
             f"{alert}{body}"
