@@ -7,11 +7,15 @@ import re
 import string
 import tomllib
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from citymap.i18n import LANGUAGES, _flatten, catalogue, t
+from citymap import city_messages
+from citymap.errors import BadInputError
+from citymap.i18n import LANGUAGES, _flatten, catalogue, override, t
+from citymap.workspace import Workspace
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "citymap"
 FILES = sorted((SOURCE / "i18n" / "catalogue").glob("*.toml"))
@@ -83,3 +87,73 @@ def test_an_unknown_placeholder_does_not_break_a_message() -> None:
     assert t("error.not_found", "en", path="x") == "x does not exist"
     assert t("error.not_found", "en", other=1) == "{path} does not exist"
     assert t("no.such.key") == "no.such.key"
+
+
+def literals() -> set[str]:
+    """Every text constant of the code, f-strings as their fixed parts."""
+    found: set[str] = set()
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+    return found
+
+
+def used(key: str, said: set[str]) -> bool:
+    """Whether a key is named in the code, whole or with the end filled in from data."""
+    names = {key, key.removeprefix("ui.")}
+    if names & said:
+        return True
+    return any(
+        name[:at] in said - {"ui.", "."}
+        for name in names
+        for at in range(1, len(name))
+        if name[at - 1] in "._"
+    )
+
+
+def test_no_message_is_unused() -> None:
+    said = literals()
+    raised = {k for k, _ in raised_keys()}
+    quoted = {k.removeprefix("error.") for k in catalogue()} & said | raised
+    unused = []
+    for key in catalogue():
+        area, _, rest = key.partition(".")
+        if area in {"error", "remedy"}:
+            if rest not in quoted:
+                unused.append(key)
+        elif not used(key, said):
+            unused.append(key)
+    assert unused == []
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Workspace]:
+    yield Workspace(tmp_path)
+    override({})
+
+
+def test_a_city_says_it_in_its_own_words(own: Workspace) -> None:
+    (own.root / "messages.toml").write_text(
+        '[error.not_found]\nja = "{path} はありません（市役所）"'
+    )
+    city_messages.use(own)
+    assert t("error.not_found", "ja", path="x") == "x はありません（市役所）"
+    assert t("error.not_found", "en", path="x") == "x does not exist"
+    (own.root / "messages.toml").unlink()
+    city_messages.use(own)
+    assert "市役所" not in t("error.not_found", "ja", path="x")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [('[error.not_fuond]\nja = "a"', "unknown_message"), ("x =", "bad_messages"),
+     ('[error.not_found]\nja = "{other}"', "bad_messages"), ('[error.not_found]\nja = "{"', "bad_messages"),
+     ('[error.not_found]\nfr = "a"', "bad_messages")],
+)  # fmt: skip
+def test_wrong_words_of_a_city_are_refused(own: Workspace, text: str, key: str) -> None:
+    (own.root / "messages.toml").write_text(text)
+    with pytest.raises(BadInputError) as caught:
+        city_messages.use(own)
+    assert caught.value.key == key
+    assert caught.value.message("ja")

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from citymap import __version__
+from citymap import __version__, city_messages
 from citymap.errors import BadInputError, CancelledError, CitymapError
 from citymap.i18n import t
 from citymap.progress import Terminal
@@ -37,6 +37,7 @@ def workspace(city: Path | None) -> Workspace:
         Settings(city=city)  # a wrong key in the city's own file is refused too
     if folder is None:
         raise BadInputError("no_city")
+    city_messages.use(Workspace(folder.resolve()))
     return Workspace(folder.resolve())
 
 

@@ -48,12 +48,27 @@ def catalogue() -> dict[str, dict[str, str]]:
     return messages
 
 
+_own: dict[str, dict[str, str]] = {}  # a city's wording, put in force at start by `city_messages`
+
+
+def override(texts: Mapping[str, Mapping[str, str]]) -> None:
+    """Put a city's own wording in force for this process; an empty mapping takes it back."""
+    _own.clear()
+    _own.update({key: dict(by_language) for key, by_language in texts.items()})
+
+
 def t(key: str, lang: str = DEFAULT_LANGUAGE, /, **values: object) -> str:
     """The text of `key` in `lang`, with `{names}` filled in; falls back to English, then the key."""
     texts = catalogue().get(key)
     if texts is None:
         return key
-    text = texts.get(lang) or texts.get("en") or texts.get(DEFAULT_LANGUAGE) or key
+    text = (
+        _own.get(key, {}).get(lang)
+        or texts.get(lang)
+        or texts.get("en")
+        or texts.get(DEFAULT_LANGUAGE)
+        or key
+    )
     return text.format_map(_Keep(values)) if values else text
 
 

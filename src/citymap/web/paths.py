@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
 
+from citymap import city_messages
 from citymap.settings import Settings
 from citymap.share import tile_files
 from citymap.share.doors import Door, Knock, declare
@@ -18,13 +19,13 @@ from citymap.web.api import Api
 from citymap.web.auth import Auth
 from citymap.web.file_door import ByteCache, FileDoor, Rewrite, as_it_is
 from citymap.web.identity import People
+from citymap.workspace import Workspace
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
     from citymap.layers.catalogue import Audience
-    from citymap.workspace import Workspace
 
 STATIC = Path(__file__).parent / "static"
 _HASHED = re.compile(r"^(assets/.*|.*[-.][0-9A-Za-z_-]{8,}\.(js|css|woff2|wasm|png|svg))$")
@@ -93,6 +94,8 @@ def routes(settings: Settings | None = None) -> list[BaseRoute]:
     With `settings.root_path` every route stands below that prefix.
     """
     settings = settings or Settings()
+    if settings.city is not None:
+        city_messages.use(Workspace(settings.city))
     api = Api(settings)
     people = People(settings)
 
