@@ -17,6 +17,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import insert, inspect, select, text
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import postgres_server
 from citymap.store import Store, StoreError, audit, engine, open_store
 from citymap.store.tables import FACTS, METADATA
 from citymap.workspace import Workspace
@@ -270,4 +272,36 @@ def test_a_copy_taken_while_others_write_is_whole(tmp_path: Path) -> None:
     copy = open_store(tmp_path / "copy.sqlite", check=True)
     assert {f"n{i}" for i in range(50)} <= kept(copy)
     copy.close()
+    store.close()
+
+
+def test_postgis_is_there_where_the_server_has_it(where: str | Path) -> None:
+    store = open_store(where)
+    if not store.postgresql:
+        pytest.skip("SQLite has no PostGIS")
+    with store.read() as connection:
+        has = connection.execute(
+            text("SELECT count(*) FROM pg_available_extensions WHERE name = 'postgis'")
+        ).scalar_one()
+        if not has:
+            pytest.skip("PostGIS is not installed beside this PostgreSQL")
+        assert connection.execute(text("SELECT PostGIS_Lib_Version()")).scalar_one()
+    store.close()
+
+
+@pytest.mark.slow
+def test_a_database_that_was_away_is_said_and_found_again(
+    postgres: postgres_server.Server,
+) -> None:
+    store = open_store(postgres.database("away"))
+    keep(store, "before")
+    postgres.stop()
+    try:
+        with pytest.raises(StoreError) as caught, store.write(patience_s=0.1):
+            pass
+        assert caught.value.key == "store_gone"
+    finally:
+        postgres.start()
+    keep(store, "after")
+    assert kept(store) == {"before", "after"}
     store.close()
