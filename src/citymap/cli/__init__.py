@@ -246,7 +246,17 @@ def _register() -> None:
     from importlib import import_module
     from importlib.util import find_spec
 
-    for name in ("audit", "backup", "desktop", "doctor", "fetch", "serve", "share", "user"):
+    for name in (
+        "audit",
+        "backup",
+        "desktop",
+        "doctor",
+        "exposure",
+        "fetch",
+        "serve",
+        "share",
+        "user",
+    ):
         if find_spec(f"citymap.cli.{name}") is None:
             continue
         import_module(f"citymap.cli.{name}").register(app)

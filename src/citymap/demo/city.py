@@ -172,6 +172,7 @@ def generate(out_dir: Path, *, buildings: int = 5000, seed: int = 1, progress: P
         for sc in flood.SCENARIOS
     ]  # fmt: skip
     flood.write_rasters(out_dir / "hazard", flooding)
+    flood.write_collapse_zones(out_dir / "hazard", drawn)
     building_files.write(
         folder, stock, names=[n for n, _ in named], addresses=addresses,
         land_use=[area_files.LAND_USE[parcels.KINDS[k]] for k in stock.kind.tolist()],

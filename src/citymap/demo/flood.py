@@ -6,6 +6,7 @@ the ground is lower there is water. Land between the levees is left out, as in o
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
+from citymap import crs
 from citymap.demo.ground import DATUM_M, SLOPE, Tin, breadth, plain_m
 from citymap.demo.plan import EPSG, Array, Plan
 
@@ -155,3 +157,56 @@ def write_rasters(folder: Path, flooding: Flooding) -> None:
                     admin={"1": "国", "2": "都道府県"}[sc.admin], hazard="river_flood",
                     fictional="yes",
                 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CollapseZone:
+    """A strip beside a levee, as 家屋倒壊等氾濫想定区域 are drawn: `quantity` is collapse_flow or
+    collapse_erosion; from `near_m` to `far_m` off the river's axis over a part of its length."""
+
+    scenario: str
+    quantity: str
+    near_m: float
+    far_m: float
+    begin: float  # of the town's radius along the river
+    end: float
+
+
+ZONES = (
+    CollapseZone("midori-L2", "collapse_flow", 88, 170, -0.55, 0.35),
+    CollapseZone("midori-L2", "collapse_erosion", 88, 125, -0.9, 0.9),
+    CollapseZone("sawatari-L2", "collapse_flow", 18, 40, 0.1, 0.45),
+    CollapseZone("sawatari-L2", "collapse_erosion", 18, 32, 0.1, 0.8),
+    CollapseZone("ashihara-L2", "collapse_flow", 18, 40, 0.1, 0.4),
+    CollapseZone("ashihara-L2", "collapse_erosion", 18, 32, 0.1, 0.8),
+)
+
+
+def write_collapse_zones(folder: Path, plan: Plan) -> None:
+    """Write {id}_{quantity}.geojson (lon, lat) for every zone: one polygon on either bank."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scenarios = {sc.file_id: sc for sc in SCENARIOS}
+    for zone in ZONES:
+        sc = scenarios[zone.scenario]
+        along = np.linspace(zone.begin, zone.end, 60) * plan.radius_m
+        features = []
+        for bank in (-1.0, 1.0):
+            near, far = np.full(60, bank * zone.near_m), np.full(60, bank * zone.far_m)
+            if sc.tributary < 0:
+                s, t = np.concatenate([along, along[::-1]]), np.concatenate([near, far])
+            else:
+                at, side = plan.tributaries[sc.tributary]
+                away = np.clip(np.abs(along), 92, None) * side
+                s, t = np.concatenate([at + near, at + far]), np.concatenate([away, away[::-1]])
+            lon, lat = crs.unproject(*plan.to_xy(s, t), EPSG)
+            ring = [[round(float(a), 7), round(float(b), 7)] for a, b in zip(lon, lat, strict=True)]
+            features.append({
+                "type": "Feature", "geometry": {"type": "Polygon", "coordinates": [[*ring, ring[0]]]},
+                "properties": {
+                    "quantity": zone.quantity, "hazard": "river_flood", "river": sc.river,
+                    "scale": f"L{sc.scale}", "admin": {"1": "国", "2": "都道府県"}[sc.admin],
+                },
+            })  # fmt: skip
+        text = json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False)
+        path = folder / f"{zone.scenario}_{zone.quantity}.geojson"
+        path.write_text(text, encoding="utf-8", newline="\n")

@@ -13,6 +13,7 @@ from rasterio.errors import RasterioError
 from rasterio.warp import Resampling, calculate_default_transform, reproject
 
 from citymap.errors import BadInputError
+from citymap.hazard.sets import quantity_of, set_id
 from citymap.workspace import Workspace, replacing, toml_value, write_text
 
 _LIMIT_CELLS = 400_000_000
@@ -60,7 +61,7 @@ def import_hazard_raster(
                 values = out
     except RasterioError as e:
         raise BadInputError("dem_not_geotiff", place=place, reason=e) from e
-    quantity = tags.get("quantity", "depth")
+    quantity = tags.get("quantity") or quantity_of(name) or "depth"
     unit = tags.get("unit") or QUANTITIES.get(quantity, ("", ""))[0]
     with (
         replacing(workspace.hazards / f"{name}.tif") as temporary,
@@ -75,7 +76,7 @@ def import_hazard_raster(
     with path.open("rb") as handle:
         sha = hashlib.file_digest(handle, "sha256").hexdigest()
     facts = {
-        "id": name, "set": tags.get("set") or re.sub(r"_(depth|duration)$", "", name),
+        "id": name, "set": tags.get("set") or set_id(name),
         "hazard": tags.get("hazard", "river_flood"), "quantity": quantity, "unit": unit,
         "name": tags.get("river", ""), "scale": tags.get("scale", ""), "admin": tags.get("admin", ""),
         "legend": QUANTITIES.get(quantity, ("", ""))[1], "surveyed_extent": "unknown",

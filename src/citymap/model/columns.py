@@ -251,3 +251,18 @@ TABLES = {
         HAZARD_SURFACES,
     )
 }
+
+EXPOSURE = Table(
+    "exposure",
+    (
+        Column("building_id", pa.string(), "building, in the order of buildings.parquet", nullable=False),
+        Column("depth_max_m", pa.float64(), "largest depth at the footprint; of a class its upper bound", "m"),
+        Column("depth_mean_m", pa.float64(), "area-weighted mean where the grid has a value", "m"),
+        Column("duration_h", pa.float64(), "inundation lasts", "h"),
+        Column("collapse_flow", pa.bool_(), "in the zone of 氾濫流; null: none was drawn"),
+        Column("collapse_erosion", pa.bool_(), "in the zone of 河岸侵食; null: none was drawn"),
+        Column("verdict", pa.string(), "leave | unknown | stay_upstairs | outside_assumed_area", nullable=False),
+        Column("dry_floor", pa.int16(), "lowest floor above the water, 1 the ground floor"),
+        Column("reasons", pa.list_(pa.string()), "codes of citymap.assess.verdict.REASONS", nullable=False),
+    ),
+)  # fmt: skip

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from citymap.errors import BadInputError
 from citymap.hazard.raster_import import import_hazard_raster
+from citymap.hazard.vector_import import import_hazard_areas
 from citymap.places.build import import_places
-from citymap.places.layer_import import import_picture, import_vector_layer
+from citymap.places.layer_import import import_picture, import_vector_layer, open_vector
 from citymap.plateau.codelist import Codelists
 from citymap.plateau.district_join import join_districts
 from citymap.plateau.raw import Skipped
@@ -26,9 +27,9 @@ def import_others(
 ) -> None:  # fmt: skip
     """Import the files that are not buildings; what fails is recorded, the rest goes on."""
     if options.kind == "hazard":
-        rasters = [f for f in files if f.theme == "geotiff"]
-        files = [f for f in files if f.theme != "geotiff"]
-        _hazards(workspace, rasters, options, record)
+        maps = [f for f in files if f.theme == "geotiff" or f.theme in _VECTORS]
+        files = [f for f in files if f not in maps]
+        _hazards(workspace, maps, options, record)
     if options.kind in {"layer", "ortho"}:
         files = _own_layers(workspace, files, options, record)
     if options.kind == "places":
@@ -99,14 +100,24 @@ def _places(
 def _hazards(
     workspace: Workspace, files: list[SourceFile], options: ImportOptions, record: ImportRecord
 ) -> None:
-    """GeoTIFFs that the person says are hazard maps."""
+    """GeoTIFFs and areas that the person says are hazard maps."""
     epsg = workspace.city().epsg
     for file in files:
         wanted = options.layer_id if len(files) == 1 else None
         try:
-            name = import_hazard_raster(
-                workspace, file.path, layer_id=wanted, epsg=epsg, vintage=record.edition
-            )
+            if file.theme == "geotiff":
+                name = import_hazard_raster(
+                    workspace, file.path, layer_id=wanted, epsg=epsg, vintage=record.edition
+                )
+            else:
+                name, notes = import_hazard_areas(
+                    workspace,
+                    open_vector(file.path),
+                    file.path.name,
+                    layer_id=wanted,
+                    vintage=record.edition,
+                )
+                record.notes += notes
         except BadInputError as e:
             record.failed.append({**e.as_dict(), "place": e.place or file.name})
         else:

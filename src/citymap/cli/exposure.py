@@ -1,0 +1,38 @@
+"""`citymap exposure`: exposure and verdict of every building."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from citymap import cli
+from citymap.i18n import t
+from citymap.settings import terminal_language
+
+
+def register(app: typer.Typer) -> None:
+    """Enter the command."""
+    app.command("exposure")(exposure)
+
+
+def exposure(
+    city: cli.CityOption = None,
+    hazard: Annotated[str | None, typer.Option("--hazard", help="one hazard set, or a layer of it")] = None,
+    json: cli.JsonOption = False,
+) -> None:  # fmt: skip
+    """Exposure and verdict of every building for each hazard set. 全棟の浸水想定と避難の判定を作ります。"""
+    from citymap.assess.exposure import compute
+
+    with cli.command(json=json) as progress:
+        counts = compute(cli.workspace(city), only=hazard, progress=progress)
+        lang = terminal_language()
+
+        def text() -> str:
+            lines = []
+            for name, verdicts in counts.items():
+                words = ", ".join(f"{t(f'verdict.{v}', lang)} {n:,}" for v, n in verdicts.items())
+                lines.append(f"{name}: {words}")
+            return "\n".join(lines)
+
+        cli.answer({"sets": counts}, text, json=json)
