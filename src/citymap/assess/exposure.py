@@ -135,8 +135,7 @@ def _worst_class(
     worst: list[tuple[float, float | None] | None] = [None] * len(shapes)
     for s, a in zip(shape.tolist(), area.tolist(), strict=True):
         one, known = bounds[a], worst[s]
-        assert one is not None
-        if known is None or np.isnan(known[0]) or one[0] > known[0]:
+        if one is not None and (known is None or np.isnan(known[0]) or one[0] > known[0]):
             worst[s] = one
     return worst
 
@@ -353,7 +352,7 @@ def combine(tables: list[pa.Table]) -> pa.Table:
 
     def largest(name: str) -> NDArray[np.float64]:
         stack = np.stack([t[name].to_numpy().astype(float) for t in tables])
-        return np.fmax.reduce(stack, axis=0)
+        return np.asarray(np.fmax.reduce(stack, axis=0), float)
 
     def any_of(name: str) -> list[bool | None]:
         columns = [t[name].to_pylist() for t in tables]

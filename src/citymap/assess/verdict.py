@@ -92,18 +92,16 @@ def judge(
             notes.append("structure_unknown")
     if collapse_erosion:
         leave.append("collapse_erosion")
-    wet = depth_m is not None and depth_m > 0
-    if not wet:
+    if depth_m is None or depth_m <= 0:
         if leave:
             return Answer("leave", None, (*leave, *notes))
         if not surveyed:
             return Answer("unknown", None, ("depth_unsurveyed",))
         return Answer("outside_assumed_area", None, ("outside",))
-    assert depth_m is not None
     if hazard not in STAY_HAZARDS:
         return Answer("leave", None, (*leave, "hazard_requires_leaving", *notes))
-    floor: int | None = lowest_dry_floor(depth_m)
-    assert floor is not None
+    needed = lowest_dry_floor(depth_m)
+    floor: int | None = needed
     storeys, estimated = building.storeys, False
     if storeys is None:
         storeys, estimated = estimated_storeys(building.height_m), True
@@ -115,7 +113,7 @@ def judge(
         notes.append("depth_below_floor")
     elif storeys is None or (deep and building.height_m is None):
         unknown.append("storeys_unknown")
-    elif storeys < floor or (deep and (building.height_m or 0.0) < depth_m + STOREY_M):
+    elif storeys < needed or (deep and (building.height_m or 0.0) < depth_m + STOREY_M):
         leave.append("no_dry_floor")
         floor = None
         if estimated:

@@ -151,11 +151,9 @@ def on_areas(
     table = pq.read_table(path, columns=["geometry"] + ([column] if column else []))
     areas = shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False))
     areas = shapely.make_valid(shapely.force_2d(areas))
-    values = (
-        [None if v is None else str(v) for v in table[column].to_pylist()]
-        if column
-        else [None] * len(areas)
-    )
+    values: list[str | None] = [None] * len(areas)
+    if column:
+        values = [None if v is None else str(v) for v in table[column].to_pylist()]
     shapely.prepare(areas)
     tree = shapely.STRtree(np.asarray(geometry, object))
     area, shape = tree.query(areas, predicate="intersects")

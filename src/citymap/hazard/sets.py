@@ -118,7 +118,7 @@ def hazard_sets(workspace: Workspace) -> list[HazardSet]:
                 str(first.get("name") or ""),
                 str(first.get("scale") or ""),
                 tuple(sorted(layers, key=lambda x: x.id)),
-            )  # fmt: skip
+            )
         )
     return [_with_larger_flood(one, out) for one in out]
 
