@@ -85,7 +85,7 @@ def on_grid(path: Path, geometry: NDArray[Any], *, progress: Progress | None = N
     Raises:
         BadInputError: the grid is rotated, upside-down or not in a projected CRS.
     """
-    with rasterio.open(path, driver="GTiff") as source:
+    with rasterio.open(path, driver="GTiff", NUM_THREADS="ALL_CPUS") as source:
         epsg = source.crs.to_epsg() if source.crs is not None else None
         t = source.transform
         if epsg is None or not source.crs.is_projected:

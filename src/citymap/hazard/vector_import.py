@@ -63,8 +63,9 @@ def import_hazard_areas(
             )
         areas = areas.rename(columns={column: "class_code"})
         areas["class_code"] = [
-            None if v is None or v != v else str(v).split(".")[0] for v in areas["class_code"]
-        ]  # noqa: PLR0124
+            None if v is None or (isinstance(v, float) and np.isnan(v)) else str(v).split(".")[0]
+            for v in areas["class_code"]
+        ]
         legend = _classes(DURATION if quantity == "duration" else DEPTH)
         unknown = sorted(
             {v for v in areas["class_code"] if v not in {c["value"] for c in legend}}, key=str
