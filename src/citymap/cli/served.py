@@ -25,6 +25,7 @@ APPLICATIONS = {
     "staff": ("citymap.ui.staff:app", False),
 }
 GRACE_S = 3
+AGAIN_S = 10  # until a worker asks again for what is away
 
 
 def _end_with_parent() -> None:
@@ -50,14 +51,16 @@ def _work() -> None:
         signal.signal(number, lambda *_: stop.set())
     if hasattr(os, "nice"):
         os.nice(NICENESS)
-    try:
-        store = open_store(settings.store or workspace)
-        if settings.scheduler:
-            dispatch(settings.scheduler, store, workspace, stop)
-        else:
-            work(store, workspace, stop)
-    except CitymapError as error:
-        sys.exit(error.message(settings.lang))
+    while not stop.is_set():
+        try:
+            store = open_store(settings.store or workspace)
+            if settings.scheduler:
+                dispatch(settings.scheduler, store, workspace, stop)
+            else:
+                work(store, workspace, stop)
+        except CitymapError as error:  # a database or a cluster that is away comes back
+            sys.stderr.write(error.message(settings.lang) + "\n")
+            stop.wait(AGAIN_S)
 
 
 def main() -> None:
