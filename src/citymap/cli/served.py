@@ -26,6 +26,7 @@ APPLICATIONS = {
 }
 GRACE_S = 3
 AGAIN_S = 10  # until a worker asks again for what is away
+STAFF_NICENESS = 2  # residents first: twenty looping pages must not slow the public process
 
 
 def _end_with_parent() -> None:
@@ -78,6 +79,8 @@ def main() -> None:
     if options.application == "worker":
         _work()
         return
+    if options.application == "staff" and hasattr(os, "nice"):
+        os.nice(STAFF_NICENESS)
     target, factory = APPLICATIONS[options.application]
     uvicorn.run(
         target,
