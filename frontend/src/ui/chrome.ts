@@ -105,9 +105,12 @@ export class Chrome {
   private colourSelect(state: State): HTMLElement {
     const select = el('select', {'aria-label': t('colour'), onchange: () => this.actions.colourBy(select.value || null)});
     const option = (a: Attribute): HTMLElement => el('option', {value: a.id, selected: a.id === state.colourBy}, pick(a.title));
-    const basic = this.city.manifest.attributes.filter((a) => a.group !== 'risk');
+    const basic = this.city.manifest.attributes.filter((a) => !a.group);
+    const exposure = this.city.manifest.attributes.filter((a) => a.group === 'exposure');
     const risk = this.city.manifest.attributes.filter((a) => a.group === 'risk');
-    select.append(el('option', {value: ''}, t('colour.none')), el('optgroup', {label: t('colour.basic')}, ...basic.map(option)));
+    select.append(el('option', {value: ''}, t('colour.none')));
+    if (exposure.length) select.append(el('optgroup', {label: t('colour.exposure')}, ...exposure.map(option)));
+    select.append(el('optgroup', {label: t('colour.basic')}, ...basic.map(option)));
     if (risk.length) select.append(el('optgroup', {label: t('colour.risk')}, ...risk.map(option)));
     return el('label', {class: 'field'}, t('colour'), select);
   }

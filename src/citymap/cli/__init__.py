@@ -215,9 +215,11 @@ def demo(
     """Build the fictional demo city and import it. 架空のデモ都市を作ります。"""
     import tempfile
 
+    from citymap.assess.exposure import compute
     from citymap.demo import generate
     from citymap.plateau.importer import ImportOptions, import_sources
     from citymap.tiles import build
+    from citymap.tiles.exposure import publish
 
     with command(json=json) as progress:
         target = Workspace((city or Settings().city or Path("data/plateau/demo")).resolve())
@@ -233,6 +235,8 @@ def demo(
             )
             record.counts |= maps.counts
         manifest = build(target, progress=progress)
+        compute(target, progress=progress)
+        publish(target)
         data = {"city": str(target.root), "counts": record.counts, "tiles": manifest["version"]}
         answer(
             data,

@@ -23,9 +23,12 @@ def exposure(
 ) -> None:  # fmt: skip
     """Exposure and verdict of every building for each hazard set. 全棟の浸水想定と避難の判定を作ります。"""
     from citymap.assess.exposure import compute
+    from citymap.tiles.exposure import publish
 
     with cli.command(json=json) as progress:
-        counts = compute(cli.workspace(city), only=hazard, progress=progress)
+        target = cli.workspace(city)
+        counts = compute(target, only=hazard, progress=progress)
+        publish(target)
         lang = terminal_language()
 
         def text() -> str:

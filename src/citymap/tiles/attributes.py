@@ -113,7 +113,7 @@ def _class(lo: float, hi: float | None, label: dict[str, str], colour: Any) -> d
     return out
 
 
-def _legend_classes(legend: Legend) -> list[dict[str, Any]]:
+def legend_classes(legend: Legend) -> list[dict[str, Any]]:
     return [_class(c.minimum, c.maximum, dict(c.label), c.colour) for c in legend.classes]
 
 
@@ -269,7 +269,7 @@ def _risks(columns: Columns, table: pa.Table, labels: dict[tuple[str, int], str]
                 "unit": official.unit,
                 "legend_id": legend_id,
             }
-            columns.write({**entry, "legend": _legend_classes(official)}, found)
+            columns.write({**entry, "legend": legend_classes(official)}, found)
 
     for hazard, scale in sorted(
         {(h, s) for h, _, s in distinct}, key=lambda k: (k[0] or "", k[1] or "")

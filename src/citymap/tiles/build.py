@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from citymap import crs
-from citymap.tiles import attributes, cards, ground, points, tileset, vector
+from citymap.tiles import attributes, cards, exposure, ground, points, tileset, vector
 from citymap.tiles import shapes as city_shapes
 from citymap.workspace import held, write_text
 
@@ -102,6 +102,7 @@ def _build(workspace: Workspace, progress: Progress, workers: int) -> dict[str, 
     for entry in workspace.tiles.iterdir():
         if entry.is_dir() and entry != final:
             shutil.rmtree(entry)
+    exposure.publish(workspace)
     return manifest
 
 

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from citymap.assess.building_record import plain
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -54,7 +56,9 @@ def build(workspace: Workspace, folder: Path, *, progress: Progress) -> dict[str
         for i, record in enumerate(records):
             own = details[int(starts[at + i]) - base : int(starts[at + i + 1]) - base]
             record["attributes"] = _grouped(own)
-        text = json.dumps(records, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(
+            plain(records), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        )
         packed = gzip.compress(text.encode(), GZIP_LEVEL, mtime=0)
         (folder / f"{at // CHUNK}.json.gz").write_bytes(packed)
         size += len(packed)

@@ -9,9 +9,11 @@ from typing import Any
 import streamlit as st
 
 from citymap.assess import depth_classes
+from citymap.assess.exposure_record import of_building
 from citymap.errors import BadInputError
 from citymap.i18n import catalogue
-from citymap.share.gate import release_one
+from citymap.share.gate import release, release_one
+from citymap.ui import verdict_card
 from citymap.ui.city import OpenCity
 from citymap.ui.speech import say
 from citymap.ui.who import audience
@@ -44,6 +46,20 @@ def show(city: OpenCity, gml_id: str) -> None:
     with st.container(key="card"):
         st.html(head(record))
         st.button(say("close"), key="close_card", on_click=_close, icon=":material/close:")
+        exposed = of_building(city.workspace, record["row"], record["building_id"])
+        found = release("exposure", exposed, audience())
+        st.html(verdict_card.answer(found))
+        if found:
+            worst = found[0]
+            drawing = verdict_card.section(
+                worst["depth_max_m"],
+                worst["dry_floor"],
+                record.get("storeys_above"),
+                record.get("measured_height_m"),
+            )
+            if drawing:
+                st.image(drawing, width=240)
+            st.html(verdict_card.sets(found))
         st.html(risks(record["risks"]))
         with st.expander(say("card.attributes"), key="card_attributes"):
             st.html(attributes(record))

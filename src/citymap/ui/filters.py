@@ -10,6 +10,7 @@ from citymap.assess.selection import Attribute, Rule
 from citymap.ui.city import OpenCity
 from citymap.ui.speech import language, say
 
+FIRST = "verdict:combined"  # staff open the page with the answer
 FILTER_KEYS = ("f_usage", "f_structure", "f_storeys", "f_river", "f_scale", "f_class")
 
 
@@ -19,7 +20,7 @@ def ask_colour(city: OpenCity) -> str | None:
     chosen: str | None = st.selectbox(
         say("colour.label"),
         list(attributes),
-        index=None,
+        index=list(attributes).index(FIRST) if FIRST in attributes else None,
         format_func=lambda name: attributes[name].title(language()),
         placeholder=say("colour.none"),
         key="colour",
