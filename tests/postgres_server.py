@@ -45,8 +45,9 @@ def _unprivileged() -> list[str]:
             pwd.getpwnam(name)
         except KeyError:
             continue
-        if shutil.which("runuser"):
-            return ["runuser", "-u", name, "--"]
+        runuser = shutil.which("runuser", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+        if runuser:
+            return [runuser, "-u", name, "--"]
     raise CannotStartError("running as root without `runuser` and an unprivileged user")
 
 
