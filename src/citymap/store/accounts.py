@@ -278,8 +278,9 @@ def _count_try(store: Store, name: str) -> None:
     Raises:
         AccountError: `log_in_locked`, with the seconds to wait.
     """
-    name_hash, at = _name_hash(name), now()
+    name_hash = _name_hash(name)
     with store.write() as connection:
+        at = now()  # after the wait for one's turn: a try never counts as older than the last
         # A failure "in the future" was written under a wrong clock: it locks nobody out.
         connection.execute(
             delete(FAILURES).where(
@@ -291,7 +292,8 @@ def _count_try(store: Store, name: str) -> None:
         if row is None:
             connection.execute(FAILURES.insert().values(name_hash=name_hash, tries=1, failed_at=at))
             return
-        left = _delay_s(row.tries) - (at - row.failed_at).total_seconds()
+        delay = _delay_s(row.tries)
+        left = delay - (at - row.failed_at).total_seconds() if delay else 0.0
         if left <= 0:
             connection.execute(
                 update(FAILURES)
