@@ -1,0 +1,1 @@
+"""Evacuation: network, people, movement, leave-by times, stress test, validation."""
