@@ -38,6 +38,7 @@ REFUSED = {401, 403}
 # here or below on purpose.
 OPEN = {
     "/map", "/tiles", "/3dtiles", "/api/search", "/api/buildings/{gml_id:path}", "/api/view.json",
+    "/api/reports",  # anybody may report; with low trust
     "/healthz", "/metrics", "/auth/login", "/auth/logout", "/auth/session",  # /metrics: by address
 }  # fmt: skip
 FIELD = {"/auth/password"}

@@ -121,6 +121,15 @@ class Settings(BaseSettings):
     upload_max_mb: int = Field(
         default=50, ge=1, le=2000, description="Largest file uploaded on a staff page, MB"
     )
+    report_max_mb: int = Field(
+        default=25, ge=1, le=100, description="Largest damage report with its photos, MB"
+    )
+    rate_reports_per_device: PerMinute = Field(
+        default=30, description="Damage reports a minute from one device; 0: no limit"
+    )
+    rate_reports_per_minute: PerMinute = Field(
+        default=600, description="Damage reports a minute from one address; 0: no limit"
+    )
     metrics_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("127.0.0.1", "::1"),
         description="Addresses or networks that may read /metrics, separated by commas",

@@ -34,7 +34,8 @@ def dumped(store: Store) -> Iterator[tuple[str, Iterable[bytes]]]:
 
 
 def _lines(connection: Connection, table: Table) -> Iterator[bytes]:
-    for row in connection.execute(select(table)).mappings():
+    stored = [column for column in table.c if column.computed is None]
+    for row in connection.execute(select(*stored)).mappings():
         plain = {k: _out(v) for k, v in row.items()}
         yield json.dumps(plain, ensure_ascii=False).encode() + b"\n"
 

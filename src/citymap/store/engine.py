@@ -188,6 +188,18 @@ class Store:
             _private(redo.redo_of(path))
             os.truncate(redo.redo_of(path), 0)
 
+    def forget_deleted(self) -> None:
+        """After a redaction: no older version of a row is left in the files beside the store.
+
+        Raises:
+            StoreError: as `refresh_mirror`.
+        """
+        if self.path is None:
+            return
+        with self._turn, closing(sqlite3.connect(self.path, timeout=BUSY_MS / 1000)) as plain:
+            plain.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.refresh_mirror()
+
     def mirror_is_due(self) -> bool:
         """Whether the record of statements has grown long."""
         if self.path is None:
@@ -321,7 +333,8 @@ def _sqlite(path: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # BEGIN is ours, see `begin`
-        for pragma in ("foreign_keys=ON", "synchronous=FULL", "fullfsync=ON"):
+        # What is deleted is overwritten: a redaction leaves nothing in free space.
+        for pragma in ("foreign_keys=ON", "synchronous=FULL", "fullfsync=ON", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "before_cursor_execute")

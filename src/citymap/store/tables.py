@@ -22,7 +22,8 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.dialects.postgresql.base import ischema_names
+from sqlalchemy.types import TypeDecorator, UserDefinedType
 
 _FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
 
@@ -46,6 +47,22 @@ class UtcTime(TypeDecorator[datetime]):
         """From text."""
         del dialect
         return None if value is None else datetime.strptime(value, _FORM).replace(tzinfo=UTC)
+
+
+class Geometry(UserDefinedType[str]):
+    """PostGIS's type, only so that it is known where tables are read back; rows leave it out."""
+
+    cache_ok = True
+
+    def __init__(self, *_form: object) -> None:
+        """Whatever stands in its brackets does not matter here."""
+
+    def get_col_spec(self, **_: Any) -> str:
+        """Its name in SQL."""
+        return "geometry"
+
+
+ischema_names["geometry"] = Geometry
 
 
 def now() -> datetime:
@@ -142,4 +159,64 @@ JOB_LOG = Table(
     Column("attempt", Integer, nullable=False),
     Column("text", Text, nullable=False),
     Index("ix_job_log_job_id", "job_id"),
+)  # fmt: skip
+
+REPORTS = Table(  # on PostGIS the migration adds `geom`, made from lon and lat by the database
+    "reports", METADATA,
+    Column("id", String(36), primary_key=True),  # made on the device: sent twice, stored once
+    Column("number", Integer, nullable=False, unique=True),  # for people: 「受付番号」
+    Column("digest", String(64), nullable=False),  # of what was sent, photos included
+    Column("category", String(40), nullable=False),
+    Column("lon", Float, nullable=False),
+    Column("lat", Float, nullable=False),
+    Column("accuracy_m", Float),
+    Column("position_source", String(16), nullable=False),
+    Column("observed_at", UtcTime, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("clock_skew_s", Float, nullable=False),  # server minus device when it was sent
+    Column("depth_m", Float),
+    Column("severity", Integer),
+    Column("text", Text, nullable=False),
+    Column("contact", Text, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("sender", String(128), nullable=False),  # account, or a hash of the device
+    Column("sender_role", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("release", String(16), nullable=False),
+    Column("public_text", Text, nullable=False),
+    Column("assigned_to", String(128), nullable=False),
+    Column("merged_into", String(36), ForeignKey("reports.id")),
+    Column("version", Integer, nullable=False),  # of its events: two people cannot overwrite
+    Column("changed_at", UtcTime, nullable=False),
+    Column("redacted_at", UtcTime),
+    Index("ix_reports_status_received_at", "status", "received_at"),
+    Index("ix_reports_received_at", "received_at"),
+    Index("ix_reports_changed_at", "changed_at"),
+)  # fmt: skip
+
+REPORT_EVENTS = Table(  # only ever added to: triggers refuse a change that is no redaction
+    "report_events", METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("report_id", String(36), ForeignKey("reports.id"), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("redacted", Boolean, nullable=False),
+    Index("ix_report_events_report_id", "report_id"),
+)  # fmt: skip
+
+REPORT_PHOTOS = Table(
+    "report_photos", METADATA,
+    Column("report_id", String(36), ForeignKey("reports.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("media_type", String(32), nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("orientation", Integer, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("public_name", String(64), nullable=False),  # of the released copy; empty: not released
+    Index("ix_report_photos_sha256", "sha256"),
+    Index("ix_report_photos_public_name", "public_name"),
 )  # fmt: skip

@@ -30,6 +30,31 @@ STATUS_CODES = {
     "store_newer": 503,
     "store_read_only": 503,
     "unknown_job": 404,
+    "bad_categories": 503,
+    "photo_bomb": 413,
+    "photo_broken": 422,
+    "photo_gone": 404,
+    "photo_too_large": 413,
+    "photo_type": 415,
+    "report_category": 422,
+    "report_changed": 409,
+    "report_conflict": 422,
+    "report_field": 422,
+    "report_future": 422,
+    "report_id": 422,
+    "report_no_position": 422,
+    "report_not_json": 422,
+    "report_not_multipart": 415,
+    "report_outside": 422,
+    "report_photos": 413,
+    "report_text_long": 413,
+    "report_time": 422,
+    "report_too_long": 413,
+    "report_too_many": 429,
+    "report_too_old": 422,
+    "report_unknown": 404,
+    "report_unknown_field": 422,
+    "report_unreadable": 422,
 }
 
 
@@ -65,4 +90,6 @@ def error_answer(error: CitymapError, request: Request) -> Response:
     safe = {"error": error.key, "message": said["message"], "remedy": said["remedy"]}
     if error.key in {"not_a_city", "not_found"}:
         safe["message"] = CitymapError("no_city").as_dict(lang)["message"]
-    return answer(safe, status=STATUS_CODES.get(error.key, 500))
+    status = STATUS_CODES.get(error.key, 500)
+    later = {"retry-after": "30"} if status in {429, 503, 507} else None
+    return answer(safe, status=status, headers=later)

@@ -50,11 +50,21 @@ STREAMLIT_POLICY = {
 ONLINE_BASE_HOST = (
     "https://cyberjapandata.gsi.go.jp"  # 地理院タイル, only where the operator allows it
 )
-OUR_PREFIXES = ("/map", "/tiles", "/3dtiles", "/api", "/healthz", "/metrics", "/auth")
-FILE_PREFIXES = ("/map", "/tiles", "/3dtiles", "/static", "/media", "/component", "/favicon")
+OUR_PREFIXES = ("/map", "/tiles", "/3dtiles", "/api", "/healthz", "/metrics", "/auth", "/report/")
+FILE_PREFIXES = (
+    "/map",
+    "/tiles",
+    "/3dtiles",
+    "/report",
+    "/static",
+    "/media",
+    "/component",
+    "/favicon",
+)
 ALWAYS_ANSWERED = frozenset({"/healthz", "/metrics", "/_stcore/health"})
 CLOSED_PREFIXES = ("/_stcore/agent/",)  # Streamlit's door for programs: a page without a person
 UPLOADS = "/_stcore/upload_file/"
+REPORTS = "/api/reports"  # many people behind one address send here: it has limits of its own
 MAX_BODY_BYTES = 1 << 20
 MULTIPART_BYTES = 1 << 20  # around an uploaded file
 MAX_URL_BYTES = 8192
@@ -75,6 +85,8 @@ class Limits:
     sockets_total: int = 400
     request_timeout_s: float = 60.0
     upload_bytes: int = 50 << 20
+    report_bytes: int = 25 << 20
+    reports_per_minute: int = 0
     counters: SharedCounters | None = None
 
     @classmethod
@@ -84,7 +96,8 @@ class Limits:
             settings.rate_api_per_minute, settings.rate_write_per_minute,
             settings.rate_files_per_minute, settings.rate_account_per_minute,
             settings.sockets_per_address, settings.sockets_total, settings.request_timeout_s,
-            settings.upload_max_mb << 20, counters(settings),
+            settings.upload_max_mb << 20, settings.report_max_mb << 20,
+            settings.rate_reports_per_minute, counters(settings),
         )  # fmt: skip
 
     def passed(self, address: str, path: str, method: str, session: str | None) -> bool:
@@ -95,6 +108,8 @@ class Limits:
             kind, allowed = "write", self.write_per_minute
             if path.startswith("/_stcore/"):  # Streamlit's own uploads belong to a page's session
                 allowed = 0
+            elif path == REPORTS:
+                kind, allowed = "report", self.reports_per_minute
         elif path.startswith(FILE_PREFIXES):
             kind, allowed = "files", self.files_per_minute
         else:
@@ -176,6 +191,8 @@ class Hardening:
         limit = MAX_BODY_BYTES
         if not ours and path.startswith(UPLOADS):
             limit = self.limits.upload_bytes + MULTIPART_BYTES
+        elif path == REPORTS:
+            limit = self.limits.report_bytes + MULTIPART_BYTES
         body = _Body(receive, limit, self.limits.request_timeout_s)
 
         async def send_hardened(message: Message) -> None:

@@ -19,6 +19,7 @@ from citymap.web.api import Api
 from citymap.web.auth import Auth
 from citymap.web.file_door import ByteCache, FileDoor, Rewrite, as_it_is
 from citymap.web.identity import People
+from citymap.web.reports import Reports
 from citymap.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def routes(settings: Settings | None = None) -> list[BaseRoute]:
         *open_to_all(Route("/map", to_map)),
         *open_to_all(*(Mount(prefix, app=door) for prefix, door in doors(settings).items())),
         *api.routes(),
+        *Reports(people).routes(),
         *Auth(people).routes(),
         *metrics.routes(settings, people),
     ]

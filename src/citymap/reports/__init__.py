@@ -1,0 +1,1 @@
+"""Damage reports: what was sent, its photos, what was decided about it, and what follows from it."""
