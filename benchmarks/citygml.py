@@ -146,13 +146,15 @@ def _pyexpat(path: Path) -> tuple[float, int]:
 
 def child(path: Path, runs: int) -> None:
     """In a process of its own: import the file `runs` times after one warm-up; prints JSON."""
+    from citymap.plateau.parts import do_without_pandas, use_lean_memory
+
+    use_lean_memory()
+    do_without_pandas()  # as the importer sets up its worker processes
     import pyarrow.parquet as pq
 
     from citymap.plateau.building_file import read_building_file
     from citymap.plateau.codelist import Codelists
-    from citymap.plateau.parts import use_lean_memory
 
-    use_lean_memory()
     wall, cpu, report, rows = [], [], None, 0
     with tempfile.TemporaryDirectory(prefix="citymap-bench-") as folder:
         for k in range(runs + 1):

@@ -22,6 +22,7 @@ from citymap.plateau.merge import merge_parts
 from citymap.plateau.parts import (
     READER_VERSION,
     FileReport,
+    do_without_pandas,
     most_common_city,
     read_report,
     sha256_of,
@@ -72,6 +73,12 @@ class ImportOptions:
 def _lean_worker() -> None:
     """Set up a worker process."""
     use_lean_memory()
+
+
+def _building_worker() -> None:
+    """Set up a worker process that reads building files and nothing else."""
+    use_lean_memory()
+    do_without_pandas()
 
 
 def _in_worker(function: Callable[..., T], *arguments: object) -> T:
@@ -220,7 +227,7 @@ def _read_buildings(
     if total > SMALL_BYTES:
         context = get_context("spawn")
         with ProcessPoolExecutor(
-            min(options.workers, len(files)), mp_context=context, initializer=_lean_worker
+            min(options.workers, len(files)), mp_context=context, initializer=_building_worker
         ) as pool:
             order = sorted(range(len(files)), key=lambda i: -files[i].size)
             waiting = {
