@@ -1,8 +1,22 @@
+import {parse} from 'smol-toml';
+import type {Plugin} from 'vite';
 import {defineConfig} from 'vitest/config';
+
+/** Reads the message catalogue, which the Python side reads too. */
+const toml: Plugin = {
+  name: 'toml',
+  transform: (source, id) =>
+    id.endsWith('.toml')
+      ? Object.entries(parse(source))
+          .map(([name, table]) => `export const ${name} = ${JSON.stringify(table)};`)
+          .join('\n')
+      : undefined
+};
 
 // Built into the Python package; relative URLs, so that the page works under any path prefix.
 export default defineConfig({
   base: './',
+  plugins: [toml],
   build: {
     outDir: '../src/citymap/web/static',
     emptyOutDir: true,

@@ -99,6 +99,17 @@ def literals() -> set[str]:
     return found
 
 
+def renderer_texts() -> str:
+    folder = SOURCE.parents[1] / "frontend" / "src"
+    return "\n".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.ts"))
+
+
+def used_by_the_renderer(key: str, source: str) -> bool:
+    """Whether the renderer names a key, whole or with the end filled in from data."""
+    key = key.removeprefix("map.")
+    return f"'{key}'" in source or f"`{key.partition('.')[0]}.$" in source
+
+
 def used(key: str, said: set[str]) -> bool:
     """Whether a key is named in the code, whole or with the end filled in from data."""
     names = {key, key.removeprefix("ui.")}
@@ -116,11 +127,15 @@ def test_no_message_is_unused() -> None:
     said = literals()
     raised = {k for k, _ in raised_keys()}
     quoted = {k.removeprefix("error.") for k in catalogue()} & said | raised
+    renderer = renderer_texts()
     unused = []
     for key in catalogue():
         area, _, rest = key.partition(".")
         if area in {"error", "remedy"}:
             if rest not in quoted:
+                unused.append(key)
+        elif area == "map":
+            if not used_by_the_renderer(key, renderer):
                 unused.append(key)
         elif not used(key, said):
             unused.append(key)
@@ -157,3 +172,14 @@ def test_wrong_words_of_a_city_are_refused(own: Workspace, text: str, key: str) 
         city_messages.use(own)
     assert caught.value.key == key
     assert caught.value.message("ja")
+
+
+def test_the_renderer_hears_the_city_s_own_words(own: Workspace) -> None:
+    from starlette.testclient import TestClient
+
+    from citymap.settings import Settings
+    from citymap.web.public import create_app
+
+    (own.root / "messages.toml").write_text('[map."help"]\nja = "使い方"\n', encoding="utf-8")
+    with TestClient(create_app(Settings(city=own.root))) as client:
+        assert client.get("/api/messages.json").json() == {"help": {"ja": "使い方"}}

@@ -37,7 +37,8 @@ REFUSED = {401, 403}
 # What anybody may ask for. A route that is added is shut until it names its role, and then stands
 # here or below on purpose.
 OPEN = {
-    "/map", "/tiles", "/3dtiles", "/api/search", "/api/buildings/{gml_id:path}", "/api/view.json",
+    "/map", "/tiles", "/3dtiles", "/api/messages.json", "/api/search",
+    "/api/buildings/{gml_id:path}", "/api/view.json",
     "/api/reports",  # anybody may report; with low trust
     "/healthz", "/metrics", "/auth/login", "/auth/logout", "/auth/session",  # /metrics: by address
 }  # fmt: skip

@@ -3,7 +3,7 @@ import './ui/style.css';
 
 import {Bridge, type Incoming} from './bridge';
 import {readDeck} from './deck_json';
-import {setLang, t, type Lang} from './i18n';
+import {loadOwnWording, setLang, t, type Lang} from './i18n';
 import {BUILDING, paint, type Rule} from './legend';
 import {City, type Attribute} from './manifest';
 import {MapView, type Hit} from './map_view';
@@ -39,11 +39,14 @@ class Page {
     setLang(this.state.lang);
     document.documentElement.lang = this.state.lang;
     const root = document.getElementById('chrome') as HTMLElement;
+    const wording = loadOwnWording('../api/messages.json');
     const skeleton = el('div', {class: 'loading', role: 'status'}, t('loading'));
     root.append(skeleton);
     try {
       this.city = await City.load(new URL(query.get('manifest') ?? '../tiles/manifest.json', location.href).href);
+      await wording;
     } catch (error) {
+      await wording;
       this.broken('error.manifest', 'error.manifest.remedy', error);
       return;
     }

@@ -57,6 +57,12 @@ def override(texts: Mapping[str, Mapping[str, str]]) -> None:
     _own.update({key: dict(by_language) for key, by_language in texts.items()})
 
 
+def own_wording(area: str) -> dict[str, dict[str, str]]:
+    """The city's own wording of one area, `{key without the area: {language: text}}`."""
+    start = f"{area}."
+    return {key[len(start) :]: dict(v) for key, v in _own.items() if key.startswith(start)}
+
+
 def t(key: str, lang: str = DEFAULT_LANGUAGE, /, **values: object) -> str:
     """The text of `key` in `lang`, with `{names}` filled in; falls back to English, then the key."""
     texts = catalogue().get(key)

@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starlette.responses import RedirectResponse
+from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Mount, Route
 
 from citymap import city_messages
+from citymap.i18n import own_wording
 from citymap.settings import Settings
 from citymap.share import tile_files
 from citymap.share.doors import Door, Knock, declare
@@ -64,6 +65,7 @@ def _3d_knocks(workspace: Workspace) -> list[Knock]:
 
 declare(
     Door("/map", nothing="a redirect to /map/"),
+    Door("/api/messages.json", nothing="the city's own wording of the renderer's texts"),
     Door("/map/", nothing="the renderer's own files, the same for every city"),
     Door("/tiles/", kinds=("tile_manifest", "buildings", "base_map", "roads", "districts", "terrain"),
          knocks=_tile_knocks),
@@ -104,8 +106,11 @@ def routes(settings: Settings | None = None) -> list[BaseRoute]:
         query = f"?{request.url.query}" if request.url.query else ""
         return RedirectResponse(f"{settings.root_path.rstrip('/')}/map/{query}", status_code=308)
 
+    async def wording(_: Request) -> JSONResponse:
+        return JSONResponse(own_wording("map"), headers={"cache-control": "no-cache"})
+
     listed: list[BaseRoute] = [
-        *open_to_all(Route("/map", to_map)),
+        *open_to_all(Route("/map", to_map), Route("/api/messages.json", wording)),
         *open_to_all(*(Mount(prefix, app=door) for prefix, door in doors(settings).items())),
         *api.routes(),
         *Reports(people).routes(),

@@ -1,0 +1,3 @@
+declare module '*.toml' {
+  export const map: Record<string, {ja: string; en: string}>;
+}
