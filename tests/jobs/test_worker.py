@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import small_city
-from citymap.errors import BadInputError
+from citymap.errors import BadInputError, CitymapError
 from citymap.jobs import KINDS, Context, Kind, run, submit, worker
 from citymap.store import Store, jobs, open_store
 from citymap.store.accounts import Role
@@ -64,6 +64,18 @@ def test_an_unknown_kind_is_refused_at_the_door(store: Store) -> None:
     with pytest.raises(BadInputError) as caught:
         submit(store, "no such kind", by="a")
     assert caught.value.key == "unknown_job_kind"
+
+
+def test_a_kind_for_administrators_is_not_started_by_staff(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"grave": Kind("grave", lambda _c, _p: None, Role.ADMIN, 1, None, 60.0)}
+    monkeypatch.setattr(KINDS, "load", lambda: known)
+    with pytest.raises(CitymapError) as caught:
+        submit(store, "grave", by="a", role=Role.STAFF)
+    assert caught.value.key == "not_allowed"
+    assert jobs.listed(store) == []
+    assert submit(store, "grave", by="a", role=Role.ADMIN).state == "queued"
 
 
 def test_the_result_and_the_log_are_kept(store: Store, tmp_path: Path, kind: Any) -> None:

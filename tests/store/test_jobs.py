@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import update
 
 from citymap.errors import BadInputError
 from citymap.store import Store, audit, jobs
-from citymap.store.tables import JOBS
+from citymap.store.tables import JOBS, now
 
 
 def test_a_job_goes_from_the_queue_to_its_result(store: Store) -> None:
@@ -172,3 +173,24 @@ def test_time_left_is_said_only_when_it_is_more_than_a_guess(store: Store) -> No
     known = left(done=0.25, total=1)
     assert known is not None
     assert 290 < known < 310
+
+
+def test_jobs_that_ended_long_ago_are_forgotten_and_no_others(store: Store) -> None:
+    old, fresh, waiting = (jobs.submit(store, "tiles", {"n": n}, by="a") for n in range(3))
+    for _ in (old, fresh):
+        taken = jobs.claim(store, "w")
+        assert taken is not None
+        jobs.log(store, taken, "a line")
+        jobs.finish(store, taken)
+    with store.write() as connection:
+        long_ago = now() - timedelta(days=100)
+        for job in (old, waiting):
+            connection.execute(
+                update(JOBS).where(JOBS.c.id == job.id).values(
+                    created_at=long_ago, finished_at=long_ago if job is old else None
+                )
+            )  # fmt: skip
+    assert jobs.forget(store, before=now() - timedelta(days=90)) == 1
+    assert {job.id for job in jobs.listed(store)} == {fresh.id, waiting.id}
+    assert jobs.log_of(store, old.id) == []
+    assert len(jobs.log_of(store, fresh.id)) == 1

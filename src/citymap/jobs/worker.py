@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from citymap.jobs.run import Reporter, run
 from citymap.store import Store, StoreError, jobs
+from citymap.store.tables import now
 from citymap.workspace import Workspace
 
 POLL_S = 0.5
 LOOK_S = 2.0
+KEPT_DAYS = 90  # how long a job that ended can be looked up
+FORGET_EVERY_S = 6 * 3600.0
 NICENESS = 5  # pages and tiles go first
 
 
@@ -66,10 +72,13 @@ def _other_boot(machine: str) -> bool:
 
 def watch(store: Store, stop: threading.Event) -> None:
     """Reclaim lost jobs until `stop`."""
-    watching = jobs.Watch(is_gone=is_gone)
+    watching, forgot = jobs.Watch(is_gone=is_gone), -math.inf
     while True:
         with contextlib.suppress(StoreError):
             watching.look(store)
+            if time.monotonic() - forgot > FORGET_EVERY_S:
+                jobs.forget(store, before=now() - timedelta(days=KEPT_DAYS))
+                forgot = time.monotonic()
         if stop.wait(LOOK_S):
             return
 

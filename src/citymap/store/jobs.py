@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, select, update
+from sqlalchemy import Connection, Select, and_, delete, select, update
 
 from citymap.errors import BadInputError
 from citymap.store import audit
@@ -346,6 +346,18 @@ def log_of(store: Store, job_id: str, *, limit: int = 500) -> list[LogLine]:
     with store.read() as connection:
         rows = connection.execute(query.order_by(JOB_LOG.c.seq.desc()).limit(limit)).all()
     return [LogLine(*row) for row in reversed(rows)]
+
+
+def forget(store: Store, *, before: datetime) -> int:
+    """Delete jobs that ended before a moment, with their logs; how many. The audit keeps the start."""
+    with store.write() as connection:
+        old = select(JOBS.c.id).where(JOBS.c.state.in_(ENDED), JOBS.c.finished_at < before)
+        ids = connection.execute(old).scalars().all()
+        for start in range(0, len(ids), 500):
+            some = ids[start : start + 500]
+            connection.execute(delete(JOB_LOG).where(JOB_LOG.c.job_id.in_(some)))
+            connection.execute(delete(JOBS).where(JOBS.c.id.in_(some)))
+    return len(ids)
 
 
 @dataclass(slots=True)

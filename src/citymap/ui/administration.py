@@ -37,7 +37,7 @@ def start_buttons(me: Identity) -> None:
     """What can be started from here."""
     if st.button(say("jobs.start_tiles"), icon=":material/grid_on:", key="start_tiles",
                  width="stretch"):  # fmt: skip
-        submit(who.store(), "tiles", by=me.name)
+        submit(who.store(), "tiles", by=me.name, role=me.role)
         st.toast(say("jobs.queued"))
 
 

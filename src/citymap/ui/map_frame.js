@@ -3,9 +3,29 @@
 const bridges = new WeakMap();
 const CHANNELS = ["lang", "panel", "deck", "filter", "colour", "highlight"];
 
+/** Calls back once the page has not changed for a quarter of a second, or after two seconds. */
+function whenSettled(then) {
+  let quiet;
+  const done = () => {
+    clearTimeout(quiet);
+    clearTimeout(latest);
+    watch.disconnect();
+    then();
+  };
+  const latest = setTimeout(done, 2000);
+  const again = () => {
+    clearTimeout(quiet);
+    quiet = setTimeout(done, 250);
+  };
+  const watch = new MutationObserver(again);
+  watch.observe(document.body, { childList: true, subtree: true });
+  again();
+}
+
 function open(parent, url, title) {
   const frame = document.createElement("iframe");
-  frame.src = url;
+  // The page's own words come first: drawing a city keeps the thread they share busy for seconds.
+  whenSettled(() => { frame.src = url; });
   frame.title = title;
   frame.allow = "geolocation; fullscreen";
   frame.style.cssText = "position:absolute;inset:0;width:100%;height:100%;border:0";

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from citymap.errors import BadInputError
+from citymap.errors import BadInputError, CitymapError
 from citymap.progress import Progress
 from citymap.registry import Registry
 from citymap.store import Store, jobs
@@ -70,16 +70,20 @@ def kind(
 
 
 def submit(
-    store: Store, kind_id: str, params: Mapping[str, Any] | None = None, *, by: str
-) -> jobs.Job:
-    """Queue a job of a known kind.
+    store: Store, kind_id: str, params: Mapping[str, Any] | None = None, *, by: str,
+    role: Role = Role.STAFF,
+) -> jobs.Job:  # fmt: skip
+    """Queue a job of a known kind for a person of `role`.
 
     Raises:
         BadInputError: there is no such kind.
+        CitymapError: `not_allowed`, the kind asks for a higher role.
     """
     known = KINDS.load().get(kind_id)
     if known is None:
         raise BadInputError("unknown_job_kind", kind=kind_id)
+    if not role.reaches(known.role):
+        raise CitymapError("not_allowed")
     return jobs.submit(
         store, kind_id, params, by=by, lane=known.lane, attempts=known.attempts,
         lease_s=known.lease_s,
