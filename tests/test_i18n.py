@@ -175,8 +175,7 @@ def test_wrong_words_of_a_city_are_refused(own: Workspace, text: str, key: str) 
 
 
 def test_the_renderer_hears_the_city_s_own_words(own: Workspace) -> None:
-    from starlette.testclient import TestClient
-
+    from asgi_client import TestClient
     from citymap.settings import Settings
     from citymap.web.public import create_app
 
