@@ -172,13 +172,3 @@ def test_wrong_words_of_a_city_are_refused(own: Workspace, text: str, key: str) 
         city_messages.use(own)
     assert caught.value.key == key
     assert caught.value.message("ja")
-
-
-def test_the_renderer_hears_the_city_s_own_words(own: Workspace) -> None:
-    from asgi_client import TestClient
-    from citymap.settings import Settings
-    from citymap.web.public import create_app
-
-    (own.root / "messages.toml").write_text('[map."help"]\nja = "使い方"\n', encoding="utf-8")
-    with TestClient(create_app(Settings(city=own.root))) as client:
-        assert client.get("/api/messages.json").json() == {"help": {"ja": "使い方"}}
