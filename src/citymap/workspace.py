@@ -219,6 +219,21 @@ class Workspace:
         return self.root / "layers"
 
     @property
+    def scenarios(self) -> Path:
+        """`<name>/scenario.toml` and its results."""
+        return self.root / "scenarios"
+
+    def scenario(self, name: str) -> Path:
+        """The folder of a scenario.
+
+        Raises:
+            BadInputError: the name would lead out of `scenarios/`.
+        """
+        if not name or name.startswith(".") or set(name) & set("/\\:\0") or len(name) > 100:
+            raise BadInputError("bad_scenario_name", name=name)
+        return self.scenarios / name
+
+    @property
     def tiles(self) -> Path:
         return self.root / "tiles"
 

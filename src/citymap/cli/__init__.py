@@ -257,6 +257,7 @@ def _register() -> None:
         "doctor",
         "exposure",
         "fetch",
+        "flood",
         "serve",
         "share",
         "user",

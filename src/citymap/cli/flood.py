@@ -1,0 +1,70 @@
+"""`citymap flood run` and `citymap flood validate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from citymap import cli
+from citymap.i18n import t
+from citymap.settings import Settings, terminal_language
+
+flood = typer.Typer(
+    no_args_is_help=True, help="Flood simulation. 浸水シミュレーションを動かし、検証します。"
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add `citymap flood`."""
+    app.add_typer(flood, name="flood")
+
+
+@flood.command("run")
+def run(
+    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO.toml", help="scenario file")],
+    out: Annotated[Path, typer.Option(help="folder of the result")],
+    city: cli.CityOption = None,
+    json: cli.JsonOption = False,
+) -> None:
+    """Run a scenario and write its result. シナリオを計算し、結果を書き出します。"""
+    from citymap.flood import run as runs
+    from citymap.flood.scenario import read
+
+    with cli.command(json=json) as progress:
+        folder = city or Settings().city
+        if folder is not None:
+            workspace = cli.workspace(city)
+            workspace.city()
+            folder = workspace.root
+        read_scenario = read(scenario, city=folder)
+        summary = runs.run(
+            read_scenario, out.resolve(), epsg=runs.zone_of(folder), progress=progress
+        )
+        cli.answer(summary, lambda: _said(summary, out), json=json)
+
+
+def _said(summary: dict[str, Any], out: Path) -> str:
+    lang = terminal_language()
+    lines = [
+        t("flood.said.area", lang, ha=f"{summary['flooded_area_m2'] / 1e4:,.1f}",
+          depth=f"{summary['max_depth_m']:.2f}"),
+    ]  # fmt: skip
+    if summary["mass_error_m3"] is not None:
+        lines.append(
+            t("flood.said.water", lang, inflow=f"{summary['inflow_m3']:,.0f}",
+              rain=f"{summary['rain_m3']:,.0f}", outflow=f"{summary['outflow_m3']:,.0f}",
+              stored=f"{summary['stored_m3']:,.0f}", error=f"{summary['mass_error_m3']:.2g}")
+        )  # fmt: skip
+        lines.append(
+            t("flood.said.work", lang, steps=f"{summary['steps']:,}", wall=f"{summary['wall_s']:.1f}",
+              rate=f"{summary['cell_updates_per_s'] / 1e6:.0f}")
+        )  # fmt: skip
+    lines += [t(f"flood.repair.{key}", lang, n=f"{n:g}") for key, n in summary["repairs"].items()]
+    lines += [
+        t(f"flood.note.{key}", lang, n=n)
+        for key, _, n in (note.partition(":") for note in summary["notes"])
+    ]
+    lines.append(f"→ {out}")
+    return "\n".join(lines)

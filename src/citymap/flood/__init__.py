@@ -1,0 +1,1 @@
+"""Shallow-water flood simulation: solver, forcing, results, validation."""

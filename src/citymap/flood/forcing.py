@@ -1,0 +1,274 @@
+"""Inflows, breaches, sinks, boundaries and rain of a scenario as cells and series of the solver."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from citymap import crs
+from citymap.errors import BadInputError
+from citymap.flood import _kernels as k
+from citymap.flood.ground import on_grid
+from citymap.flood.scenario import Pairs, Position, Scenario, pairs
+from citymap.flood.solver import Edge, Points, Rain, Series
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from citymap.flood.ground import Ground
+
+SPREAD_M_S = 0.05  # an inflow at a point is spread over cells until it raises them slower than this
+SIDES = {"west": 0, "east": 1, "north": 2, "south": 3}
+LEAST_SLOPE = 1e-4  # of free outflow where the bed is level or rises outwards
+
+
+class Map:
+    """Positions of a scenario as cells of its grid."""
+
+    def __init__(self, scenario: Scenario, ground: Ground) -> None:
+        self.ground = ground
+        code = scenario.flood.crs
+        self.epsg: int | None = None
+        if code is not None:
+            digits = code.upper().removeprefix("EPSG:")
+            if not digits.isdigit():
+                raise BadInputError("flood_bad_crs", place="flood.crs", given=code)
+            self.epsg = int(digits)
+
+    def metres(self, at: Position) -> tuple[float, float]:
+        """East and north of a position in the grid's CRS."""
+        if self.epsg is None:
+            if not (-180 <= at[0] <= 180 and -90 <= at[1] <= 90):
+                raise BadInputError("flood_not_lon_lat", x=at[0], y=at[1])
+            x, y = crs.project(at[0], at[1], self.ground.epsg)
+            return float(x), float(y)
+        if self.epsg == self.ground.epsg:
+            return at
+        x, y = crs.transformer(self.epsg, self.ground.epsg).transform(*at)
+        return float(x), float(y)
+
+    def cell(self, at: Position, field: str) -> tuple[int, int]:
+        """Row and column that hold a position.
+
+        Raises:
+            BadInputError: outside the terrain, or on a cell without ground (a wall).
+        """
+        x, y = self.metres(at)
+        a, _, c, _, e, f = self.ground.transform
+        row, column = int(np.floor((y - f) / e)), int(np.floor((x - c) / a))
+        rows, columns = self.ground.shape
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise BadInputError("flood_outside", place=field, x=at[0], y=at[1])
+        if np.isnan(self.ground.elevation_m[row, column]):
+            raise BadInputError("flood_on_wall", place=field, x=at[0], y=at[1])
+        return row, column
+
+    def around(
+        self, at: Position, field: str, count: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The `count` cells with ground nearest to a position (itself the first)."""
+        row, column = self.cell(at, field)
+        rows, columns = self.ground.shape
+        reach = int(np.ceil(np.sqrt(count))) + 2
+        while True:
+            j, i = np.mgrid[
+                max(0, row - reach) : min(rows, row + reach + 1),
+                max(0, column - reach) : min(columns, column + reach + 1),
+            ]
+            good = np.isfinite(self.ground.elevation_m[j, i])
+            j, i = j[good], i[good]
+            whole = reach > max(rows, columns)
+            if j.size >= count or whole:
+                order = np.lexsort((i, j, (j - row) ** 2 + (i - column) ** 2))[:count]
+                return j[order].astype(np.int64), i[order].astype(np.int64)
+            reach *= 2
+
+    def along(
+        self, line: list[Position], field: str
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Cells with ground under a line.
+
+        Raises:
+            BadInputError: an end outside the terrain, or nothing but walls under it.
+        """
+        a, _, c, _, e, f = self.ground.transform
+        rows, columns = self.ground.shape
+        found: dict[tuple[int, int], None] = {}
+        points = [self.metres(p) for p in line]
+        for given, (x, y) in zip(line, points, strict=True):
+            row, column = (y - f) / e, (x - c) / a
+            if not (0 <= row < rows and 0 <= column < columns):
+                raise BadInputError("flood_outside", place=field, x=given[0], y=given[1])
+        for (x0, y0), (x1, y1) in pairwise(points):
+            n = int(np.ceil(np.hypot(x1 - x0, y1 - y0) / a * 4)) + 1
+            for s in np.linspace(0, 1, n + 1):
+                cell = int((y0 + s * (y1 - y0) - f) / e), int((x0 + s * (x1 - x0) - c) / a)
+                found[cell] = None
+        cells = [p for p in found if np.isfinite(self.ground.elevation_m[p])]
+        if not cells:
+            raise BadInputError("flood_on_wall", place=field, x=line[0][0], y=line[0][1])
+        j, i = np.array(cells, np.int64).T
+        return np.ascontiguousarray(j), np.ascontiguousarray(i)
+
+
+def series(scenario: Scenario, given: Pairs, field: str, *, least: float | None = None) -> Series:
+    """A series of the scenario."""
+    t, v = pairs(scenario, given, field, least=least)
+    return Series(np.array(t), np.array(v))
+
+
+def _spread(
+    place: Map, at: Position, field: str, peak: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    area = place.ground.cell_m**2
+    count = int(np.clip(np.ceil(peak / (SPREAD_M_S * area)), 1, 100_000))
+    return place.around(at, field, count)
+
+
+def points(scenario: Scenario, ground: Ground) -> list[Points]:
+    """Inflows, breaches, sinks and inner lines with a held level.
+
+    Raises:
+        BadInputError: a place outside the terrain or on a wall, or a series that cannot be.
+    """
+    place, found, flood = Map(scenario, ground), [], scenario.flood
+    for n, inflow in enumerate(flood.inflow):
+        field = f"flood.inflow.{n}"
+        s = series(scenario, inflow.m3_per_s, f"{field}.m3_per_s", least=0.0)
+        if inflow.at is not None:
+            j, i = _spread(place, inflow.at, f"{field}.at", float(s.values.max()))
+        else:
+            j, i = place.along(inflow.line or [], f"{field}.line")
+        found.append(Points(k.DISCHARGE, j, i, np.full(j.size, 1.0 / j.size), s))
+    for n, breach in enumerate(flood.breach):
+        field = f"flood.breach.{n}"
+        start, grow = breach.start_h * 3600, breach.growth_h * 3600
+        if breach.m3_per_s is not None:
+            s = series(scenario, breach.m3_per_s, f"{field}.m3_per_s", least=0.0)
+            j, i = _spread(place, breach.at, f"{field}.at", float(s.values.max()))
+            s = _opened(s, start, grow)
+            found.append(Points(k.DISCHARGE, j, i, np.full(j.size, 1.0 / j.size), s))
+            continue
+        s = series(scenario, breach.river_stage_m or [], f"{field}.river_stage_m")
+        count = max(1, round(breach.width_m / ground.cell_m))
+        j, i = place.around(breach.at, f"{field}.at", count)
+        s = Series(s.t_s, s.values, start, grow)
+        found.append(Points(k.WEIR, j, i, np.full(j.size, breach.width_m / j.size), s))
+    for n, sink in enumerate(flood.sink):
+        field = f"flood.sink.{n}"
+        rate = sink.m3_per_s
+        if isinstance(rate, int | float):
+            s = Series(np.zeros(1), np.array([float(rate)]))
+        else:
+            s = series(scenario, rate, f"{field}.m3_per_s", least=0.0)
+        if sink.at is not None:
+            j, i = _spread(place, sink.at, f"{field}.at", float(s.values.max()))
+        else:
+            j, i = place.along(sink.line or [], f"{field}.line")
+        found.append(Points(k.PUMP, j, i, np.full(j.size, 1.0 / j.size), s))
+    for n, boundary in enumerate(flood.boundary):
+        if boundary.line is not None:
+            field = f"flood.boundary.{n}"
+            j, i = place.along(boundary.line, f"{field}.line")
+            s = series(scenario, boundary.stage_m or [], f"{field}.stage_m")
+            found.append(Points(k.LEVEL, j, i, np.ones(j.size), s))
+    return found
+
+
+def _opened(s: Series, start: float, grow: float) -> Series:
+    """A breach's discharge: nothing before `start`, in proportion to its width while it grows."""
+    inner = s.t_s[(s.t_s > start)]
+    steps = np.linspace(start, start + grow, 13) if grow > 0 else np.array([start])
+    t = np.unique(np.concatenate([steps, inner]))
+    v = np.interp(t, s.t_s, s.values)
+    share = np.clip((t - start) / grow, 0, 1) if grow > 0 else np.ones_like(t)
+    before = start - 1e-3 if grow <= 0 else start
+    t, v = (
+        np.concatenate([[before], t[t > before]]),
+        np.concatenate([[0.0], (v * share)[t > before]]),
+    )
+    return Series(t, v)
+
+
+def edges(scenario: Scenario, ground: Ground) -> list[Edge]:
+    """Sides of the grid with a held level or free outflow.
+
+    Raises:
+        BadInputError: a side named twice.
+    """
+    found: list[Edge] = []
+    seen: set[str] = set()
+    z = ground.elevation_m
+    for n, boundary in enumerate(scenario.flood.boundary):
+        if boundary.side is None:
+            continue
+        if boundary.side in seen:
+            raise BadInputError("flood_side_twice", place=f"flood.boundary.{n}", side=boundary.side)
+        seen.add(boundary.side)
+        if boundary.type == "wall":
+            continue
+        side = SIDES[boundary.side]
+        rim = (z[:, 0], z[:, -1], z[0], z[-1])[side]
+        inner = (z[:, 1], z[:, -2], z[1], z[-2])[side] if min(z.shape) > 1 else rim
+        cells = np.flatnonzero(np.isfinite(rim)).astype(np.int64)
+        if boundary.type == "stage":
+            s = series(scenario, boundary.stage_m or [], f"flood.boundary.{n}.stage_m")
+            found.append(Edge(k.EDGE_STAGE, side, cells, s))
+        else:
+            if boundary.slope is not None:
+                slope = np.full(cells.size, boundary.slope)
+            else:
+                fall = np.nan_to_num((inner[cells] - rim[cells]) / ground.cell_m, nan=0.0)
+                slope = np.maximum(fall, LEAST_SLOPE)
+            found.append(Edge(k.EDGE_OPEN, side, cells, None, slope))
+    return found
+
+
+def _shed(ground: Ground) -> NDArray[np.float32] | None:
+    """How many cells' rain each open cell takes: roofs that are walls shed theirs to the nearest ground."""
+    if ground.building is None or ground.treatment != "block":
+        return None
+    from scipy import ndimage  # noqa: PLC0415
+
+    roof = ground.building & np.isnan(ground.elevation_m)
+    factor = np.isfinite(ground.elevation_m).astype(np.float32)
+    if not roof.any():
+        return None
+    j, i = ndimage.distance_transform_edt(
+        np.isnan(ground.elevation_m), return_distances=False, return_indices=True
+    )
+    np.add.at(factor, (j[roof], i[roof]), np.float32(1))
+    return factor
+
+
+def rains(scenario: Scenario, ground: Ground) -> list[tuple[float, Rain]]:
+    """Rain by the time (s) from which it holds; roofs that are walls shed theirs.
+
+    Raises:
+        BadInputError: negative rain, or times that do not rise.
+    """
+    rain = scenario.flood.rain
+    if rain is None:
+        return []
+    shed = _shed(ground)
+    mm_h = 1e-3 / 3600.0
+    if rain.mm_per_h is not None:
+        t, v = pairs(scenario, rain.mm_per_h, "flood.rain.mm_per_h", least=0.0)
+        return [(0.0, Rain(np.array(t), np.array(v) * mm_h, shed))]
+    maps = rain.rasters or []
+    pairs(scenario, [(t, 0.0) for t, _ in maps], "flood.rain.rasters")
+    found = []
+    for n, (hour, name) in enumerate(maps):
+        path = scenario.file(name, f"flood.rain.rasters.{n}")
+        rate = np.nan_to_num(on_grid(path, ground, nearest=True, place=path.name), nan=0.0)
+        if (rate < 0).any():
+            raise BadInputError(
+                "flood_series_negative", place=path.name, given=float(rate.min()), hour=hour
+            )
+        weight = np.isfinite(ground.elevation_m).astype(np.float32) if shed is None else shed
+        found.append(
+            (hour * 3600.0, Rain(np.zeros(1), np.array([mm_h]), (rate * weight).astype(np.float32)))
+        )
+    return found

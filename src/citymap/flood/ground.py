@@ -1,0 +1,334 @@
+"""Terrain, buildings and roughness of a scenario as arrays on its grid; repairs are reported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import rasterio
+import shapely
+from rasterio.errors import RasterioError
+from rasterio.features import rasterize
+from rasterio.transform import Affine
+from rasterio.warp import Resampling, reproject
+from scipy import ndimage
+
+from citymap import crs
+from citymap.errors import BadInputError
+from citymap.flood.scenario import Raster, Scenario
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LIMIT_CELLS = 200_000_000
+HEIGHTS_M = (-500.0, 9000.0)  # anything else is no height in metres
+SMALL_HOLE_CELLS = 100
+UNKNOWN_HEIGHT_M = 6.0  # of a raised building whose height is not recorded
+LEAST_POROSITY = 0.1
+
+# Manning's n by land use. Source: 浸水想定区域図作成マニュアル (宅地は建物占有率で変わる合成粗度; 農地
+# 0.060, 道路 0.047, その他 0.050) with common values for water and forest. Codes: Common_landUseType.
+LAND_USE_N = {
+    "201": 0.060, "202": 0.060, "203": 0.100, "204": 0.025, "205": 0.050, "211": 0.070, "212": 0.070,
+    "213": 0.070, "214": 0.060, "215": 0.047, "216": 0.060, "217": 0.050, "218": 0.050, "219": 0.050,
+    "220": 0.050, "221": 0.050, "222": 0.050, "223": 0.050, "224": 0.050, "231": 0.050,
+}  # fmt: skip
+OTHER_N = 0.050
+
+
+@dataclass(slots=True)
+class Ground:
+    """The grid of a run: heights (m, NaN = wall), cell (m), affine, CRS, roughness, walls.
+
+    `repairs` and `notes` say what was changed or left out, as keys with figures.
+    """
+
+    elevation_m: NDArray[np.float64]
+    transform: tuple[float, float, float, float, float, float]
+    epsg: int
+    cell_m: float
+    manning_n: float | NDArray[np.float64]
+    depth_m: float | NDArray[np.float64]
+    building: NDArray[np.bool_] | None = None
+    porosity: NDArray[np.float64] | None = None
+    treatment: str = "ignore"
+    repairs: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows, columns = self.elevation_m.shape
+        return rows, columns
+
+
+def _raster(path: Path, place: str) -> tuple[NDArray[np.float64], Affine, Any, dict[str, str], str]:
+    try:
+        with rasterio.open(path, driver="GTiff") as source:
+            if source.width * source.height > LIMIT_CELLS:
+                raise BadInputError("dem_too_large", place=place)
+            values = np.ma.filled(source.read(1, masked=True).astype(np.float64), np.nan)
+            unit = (source.units[0] or source.tags().get("UNIT", "")).strip().lower()
+            return values, source.transform, source.crs, dict(source.tags()), unit
+    except RasterioError as e:
+        raise BadInputError("dem_not_geotiff", place=place, reason=e) from e
+
+
+def read_terrain(path: Path, *, cell_m: float | None, epsg: int | None) -> Ground:
+    """Heights of a GeoTIFF on square cells. `epsg` is the city's zone, for terrain in degrees.
+
+    Raises:
+        BadInputError: no CRS, degrees without a city, feet, rotated, or no heights at all.
+    """
+    place = path.name
+    values, t, system, tags, unit = _raster(path, place)
+    if system is None:
+        raise BadInputError("dem_no_crs", place=place)
+    code = system.to_epsg()
+    if unit and unit not in {"m", "metre", "meter", "metres", "meters"}:
+        raise BadInputError("flood_vertical_unit", place=place, unit=unit)
+    if t.b or t.d or t.a <= 0 or t.e >= 0:
+        raise BadInputError("dem_rotated", place=place)
+    values[~np.isfinite(values) | (values <= -9990)] = np.nan
+    seen = values[np.isfinite(values)]
+    if not seen.size:
+        raise BadInputError("flood_no_ground", place=place)
+    low, high = float(seen.min()), float(seen.max())
+    if low < HEIGHTS_M[0] or high > HEIGHTS_M[1]:
+        raise BadInputError("flood_heights", place=place, low=round(low, 1), high=round(high, 1))
+    repairs: dict[str, float] = {}
+    if system.is_geographic:
+        if epsg is None:
+            raise BadInputError("flood_degrees", place=place)
+        repairs["reprojected_from_epsg"] = float(code or 0)
+        code = epsg
+    elif code is None or system.linear_units.lower() not in {"metre", "meter", "m"}:
+        raise BadInputError("flood_crs_unit", place=place, unit=system.linear_units)
+    size = cell_m or (round(abs(t.a), 6) if not system.is_geographic else 5.0)
+    if system.is_geographic or abs(t.a - size) > 1e-6 * size or abs(t.e + size) > 1e-6 * size:
+        finer = not system.is_geographic and size < abs(t.a) * 0.999
+        coarser = not system.is_geographic and size > abs(t.a) * 1.5
+        values, t = _resampled(values, t, system, code, size, coarser=coarser)
+        repairs["resampled_to_m"] = size
+        if finer:
+            repairs["finer_than_terrain"] = size
+    if values.size > LIMIT_CELLS:
+        raise BadInputError("dem_too_large", place=place)
+    filled = _fill_small_holes(values)
+    if filled:
+        repairs["holes_filled_cells"] = float(filled)
+    missing = int(np.isnan(values).sum())
+    if missing:
+        repairs["cells_without_ground"] = float(missing)
+    datum = tags.get("VERTICAL_DATUM", "")
+    notes = [] if datum == "T.P." else ["vertical_datum_unknown"]
+    return Ground(
+        values, (t.a, t.b, t.c, t.d, t.e, t.f), int(code), float(size), 0.05, 0.0, repairs=repairs,
+        notes=notes,
+    )  # fmt: skip
+
+
+def _resampled(
+    values: NDArray[np.float64], t: Affine, system: Any, epsg: int, cell: float, *, coarser: bool
+) -> tuple[NDArray[np.float64], Affine]:
+    from rasterio.warp import transform_bounds  # noqa: PLC0415
+
+    rows, columns = values.shape
+    west, south, east, north = t.c, t.f + t.e * rows, t.c + t.a * columns, t.f
+    if system.to_epsg() != epsg:
+        west, south, east, north = transform_bounds(
+            system, f"EPSG:{epsg}", west, south, east, north
+        )
+    across, down = max(1, round((east - west) / cell)), max(1, round((north - south) / cell))
+    if across * down > LIMIT_CELLS:
+        raise BadInputError("dem_too_large", place="cell_size_m")
+    target = Affine(cell, 0, west, 0, -cell, north)
+    out = np.full((down, across), np.nan)
+    reproject(
+        values, out, src_transform=t, src_crs=system, dst_transform=target, dst_crs=f"EPSG:{epsg}",
+        src_nodata=np.nan, dst_nodata=np.nan,
+        resampling=Resampling.average if coarser else Resampling.bilinear,
+    )  # fmt: skip
+    return out, target
+
+
+def _fill_small_holes(values: NDArray[np.float64]) -> int:
+    """Fill enclosed holes of at most `SMALL_HOLE_CELLS` cells from the nearest ground; in place."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return 0
+    label, count = ndimage.label(missing)
+    sizes = np.bincount(label.ravel(), minlength=count + 1)
+    rim = np.unique(np.concatenate([label[0], label[-1], label[:, 0], label[:, -1]]))
+    small = sizes <= SMALL_HOLE_CELLS
+    small[rim] = False
+    small[0] = False
+    holes = small[label]
+    if not holes.any():
+        return 0
+    rows, columns = ndimage.distance_transform_edt(
+        missing, return_distances=False, return_indices=True
+    )
+    values[holes] = values[rows[holes], columns[holes]]
+    return int(holes.sum())
+
+
+def on_grid(path: Path, ground: Ground, *, nearest: bool, place: str) -> NDArray[np.float64]:
+    """A raster of any CRS at the cells of the grid; NaN where it says nothing.
+
+    Raises:
+        BadInputError: not a GeoTIFF, or without CRS.
+    """
+    values, t, system, _, _ = _raster(path, place)
+    if system is None:
+        raise BadInputError("dem_no_crs", place=place)
+    out = np.full(ground.shape, np.nan)
+    reproject(
+        values, out, src_transform=t, src_crs=system, dst_transform=Affine(*ground.transform),
+        dst_crs=f"EPSG:{ground.epsg}", src_nodata=np.nan, dst_nodata=np.nan,
+        resampling=Resampling.nearest if nearest else Resampling.bilinear,
+    )  # fmt: skip
+    return out
+
+
+def _projected(geometry: Any, epsg: int) -> Any:
+    return shapely.transform(
+        shapely.force_2d(geometry), lambda c: np.column_stack(crs.project(c[:, 0], c[:, 1], epsg))
+    )
+
+
+def _inside(geometry: NDArray[Any], ground: Ground) -> NDArray[np.bool_]:
+    a, _, c, _, e, f = ground.transform
+    rows, columns = ground.shape
+    bounds = shapely.bounds(geometry)
+    return np.asarray(
+        (bounds[:, 2] > c) & (bounds[:, 0] < c + a * columns)
+        & (bounds[:, 3] > f + e * rows) & (bounds[:, 1] < f)
+    )  # fmt: skip
+
+
+def buildings(ground: Ground, path: Path, treatment: str) -> None:
+    """Enter the footprints of `buildings.parquet` (EPSG:6668) by the treatment chosen.
+
+    `block`: cells whose centre lies in a footprint are walls; `raise`: they stand on their height
+    (6 m where unknown); `porosity`: each cell keeps the share that is not built on.
+    """
+    table = pq.read_table(path, columns=["geometry", "measured_height_m"])
+    shapes = _projected(
+        shapely.from_wkb(table.column("geometry").to_numpy(zero_copy_only=False)), ground.epsg
+    )
+    height = np.nan_to_num(
+        table.column("measured_height_m").to_numpy(zero_copy_only=False).astype(float),
+        nan=UNKNOWN_HEIGHT_M,
+    )
+    here = _inside(shapes, ground) & ~shapely.is_empty(shapes)
+    shapes, height = shapes[here], height[here]
+    ground.treatment = treatment
+    ground.notes.append(f"buildings:{len(shapes)}")
+    if not len(shapes):
+        return
+    if treatment == "porosity":
+        fine = 4
+        built = _burn(shapes, None, ground, fine)
+        rows, columns = ground.shape
+        share = built.reshape(rows, fine, columns, fine).mean(axis=(1, 3))
+        ground.porosity = np.clip(1.0 - share, LEAST_POROSITY, 1.0)
+        ground.building = share >= 0.5
+        return
+    burnt = _burn(shapes, height if treatment == "raise" else None, ground, 1)
+    ground.building = burnt > 0
+    if treatment == "block":
+        ground.elevation_m[ground.building] = np.nan
+    else:
+        ground.elevation_m += burnt
+
+
+def _burn(
+    shapes: NDArray[Any], values: NDArray[np.float64] | None, ground: Ground, fine: int
+) -> NDArray[np.float64]:
+    rows, columns = ground.shape
+    a, b, c, d, e, f = ground.transform
+    pairs = zip(shapes, np.ones(len(shapes)) if values is None else values, strict=True)
+    out = rasterize(
+        pairs, out_shape=(rows * fine, columns * fine), fill=0,
+        transform=Affine(a / fine, b, c, d, e / fine, f), dtype="float64",
+    )  # fmt: skip
+    return np.asarray(out, np.float64)
+
+
+def roughness(ground: Ground, scenario: Scenario) -> None:
+    """Manning's n: a number, a raster, or by land use.
+
+    Raises:
+        BadInputError: a raster value that is not positive, or no land use in the city.
+    """
+    given = scenario.flood.manning_n
+    if isinstance(given, Raster):
+        path = scenario.file(given.raster, "flood.manning_n")
+        n = on_grid(path, ground, nearest=True, place=path.name)
+        bad = np.isfinite(ground.elevation_m) & ~(n > 0)
+        if bad.any():
+            row, column = divmod(int(np.argmax(bad)), ground.shape[1])
+            raise BadInputError(
+                "flood_manning", place=path.name, row=row, column=column, cells=int(bad.sum())
+            )
+        ground.manning_n = np.where(n > 0, n, 0.05)
+    elif given == "landuse":
+        path = (
+            scenario.city / "base" / "landuse.parquet" if scenario.city else Path("landuse.parquet")
+        )
+        if not path.is_file():
+            raise BadInputError("flood_no_land_use", place="flood.manning_n")
+        table = pq.read_table(path, columns=["geometry", "kind_code"])
+        shapes = _projected(
+            shapely.from_wkb(table.column("geometry").to_numpy(zero_copy_only=False)), ground.epsg
+        )
+        n = np.array(
+            [LAND_USE_N.get(str(c), OTHER_N) for c in table.column("kind_code").to_pylist()]
+        )
+        areal = np.isin(shapely.get_type_id(shapes), (3, 6)) & _inside(shapes, ground)
+        burnt = _burn(shapes[areal], n[areal], ground, 1) if areal.any() else np.zeros(ground.shape)
+        ground.manning_n = np.where(burnt > 0, burnt, OTHER_N)
+    else:
+        ground.manning_n = float(given)
+
+
+def initial_depth(ground: Ground, scenario: Scenario) -> None:
+    """The water at the start: a number, or a raster (nothing said = dry).
+
+    Raises:
+        BadInputError: a negative depth.
+    """
+    given = scenario.flood.initial_depth_m
+    if isinstance(given, Raster):
+        path = scenario.file(given.raster, "flood.initial_depth_m")
+        depth = np.nan_to_num(on_grid(path, ground, nearest=True, place=path.name), nan=0.0)
+        if (depth < 0).any():
+            row, column = divmod(int(np.argmin(depth)), ground.shape[1])
+            raise BadInputError("flood_negative_depth", place=path.name, row=row, column=column)
+        ground.depth_m = depth
+    else:
+        ground.depth_m = float(given)
+
+
+def prepare(scenario: Scenario, *, epsg: int | None) -> Ground:
+    """Terrain, buildings, roughness and first water of a scenario; `epsg` is the city's zone.
+
+    Raises:
+        BadInputError: see the functions above.
+    """
+    path = scenario.file(scenario.flood.terrain, "flood.terrain")
+    ground = read_terrain(path, cell_m=scenario.flood.cell_size_m, epsg=epsg)
+    roughness(ground, scenario)
+    initial_depth(ground, scenario)
+    treatment = scenario.flood.buildings
+    table = scenario.city / "buildings.parquet" if scenario.city else None
+    if treatment != "ignore":
+        if table is not None and table.is_file():
+            buildings(ground, table, treatment or "block")
+        elif treatment is not None:
+            ground.notes.append("no_buildings_table")
+    return ground

@@ -1,0 +1,254 @@
+"""`scenario.toml`: the keys of `[scenario]` and `[flood]`, checked when read."""
+
+from __future__ import annotations
+
+import csv
+import math
+import tomllib
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from citymap.errors import BadInputError
+
+Position = tuple[float, float]
+Pairs = list[tuple[float, float]] | str  # [[t_h, value], …] or a CSV file with these two columns
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Raster(_Strict):
+    """A raster file in place of a number."""
+
+    raster: str
+
+
+class Rain(_Strict):
+    """A step function of time (mm/h), or rasters of mm/h from a time on."""
+
+    mm_per_h: Pairs | None = None
+    rasters: list[tuple[float, str]] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Rain:
+        if (self.mm_per_h is None) == (self.rasters is None):
+            raise ValueError("mm_per_h or rasters")
+        return self
+
+
+class _Placed(_Strict):
+    at: Position | None = None
+    line: list[Position] | None = None
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> _Placed:
+        if (self.at is None) == (self.line is None):
+            raise ValueError("at or line")
+        if self.line is not None and len(self.line) < 2:
+            raise ValueError("line needs two positions")
+        return self
+
+
+class Inflow(_Placed):
+    """A discharge (m³/s) at a point or along a line."""
+
+    m3_per_s: Pairs
+    name: str = ""
+
+
+class Breach(_Strict):
+    """A levee breach: opens at `start_h` and grows to `width_m` over `growth_h`."""
+
+    at: Position
+    width_m: Positive
+    start_h: Annotated[float, Field(ge=0)] = 0.0
+    growth_h: Annotated[float, Field(ge=0)] = 0.0
+    river_stage_m: Pairs | None = None
+    m3_per_s: Pairs | None = None
+    name: str = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> Breach:
+        if (self.river_stage_m is None) == (self.m3_per_s is None):
+            raise ValueError("river_stage_m or m3_per_s")
+        return self
+
+
+class Sink(_Placed):
+    """A drain or pump; never takes more than there is."""
+
+    m3_per_s: Pairs | Annotated[float, Field(ge=0)]
+    name: str = ""
+
+
+class Boundary(_Strict):
+    """A side of the grid, or a line inside it, with a held level, free outflow or a wall."""
+
+    side: Literal["west", "east", "north", "south"] | None = None
+    line: list[Position] | None = None
+    type: Literal["stage", "open", "wall"]
+    stage_m: Pairs | None = None
+    slope: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Boundary:
+        if (self.side is None) == (self.line is None):
+            raise ValueError("side or line")
+        if (self.type == "stage") != (self.stage_m is not None):
+            raise ValueError("stage_m belongs to type = stage")
+        if self.line is not None and self.type != "stage":
+            raise ValueError("a line can only hold a stage")
+        return self
+
+
+class Replay(_Strict):
+    """Depth rasters by time (h) instead of the solver."""
+
+    rasters: list[tuple[float, str]] = Field(min_length=1)
+
+
+class Flood(_Strict):
+    """The table `[flood]`."""
+
+    terrain: str = "terrain.tif"
+    crs: str | None = None
+    cell_size_m: Positive | None = None
+    duration_h: Positive = 6.0
+    output_every_min: Positive = 10.0
+    precision: Literal["float32", "float64"] = "float32"
+    manning_n: Annotated[float, Field(gt=0, le=1)] | Raster | Literal["landuse"] = 0.05
+    buildings: Literal["ignore", "block", "raise", "porosity"] | None = None
+    initial_depth_m: Annotated[float, Field(ge=0)] | Raster = 0.0
+    arrival_depth_m: Positive = 0.1
+    duration_depth_m: Positive = 0.5
+    rain: Rain | None = None
+    inflow: list[Inflow] = []
+    breach: list[Breach] = []
+    sink: list[Sink] = []
+    boundary: list[Boundary] = []
+    replay: Replay | None = None
+
+
+class Title(_Strict):
+    """The table `[scenario]`."""
+
+    name: str = ""
+    note: str = ""
+    seed: int = 0
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+    scenario: Title = Title()
+    flood: Flood
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A read scenario and where it stands; `home` and `city` are where its relative paths begin."""
+
+    title: Title
+    flood: Flood
+    text: str
+    home: Path
+    city: Path | None
+
+    def file(self, name: str, field: str) -> Path:
+        """The file of that name: absolute, in the city, or beside the scenario.
+
+        Raises:
+            BadInputError: there is none.
+        """
+        given = Path(name)
+        roots = [self.city, self.home] if self.city is not None else [self.home]
+        for path in [given] if given.is_absolute() else [root / given for root in roots]:
+            if path.is_file():
+                return path
+        raise BadInputError("flood_no_file", place=field, name=name)
+
+
+def parse(text: str, *, place: str, home: Path, city: Path | None = None) -> Scenario:
+    """A scenario from the text of its file.
+
+    Raises:
+        BadInputError: not TOML, no `[flood]`, a key or a value that cannot be; the key is named.
+    """
+    try:
+        data: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        raise BadInputError("flood_not_toml", place=place, reason=e) from e
+    if "flood" not in data:
+        raise BadInputError("flood_no_table", place=place)
+    try:
+        read = _File.model_validate(data)
+    except ValidationError as e:
+        first = e.errors()[0]
+        field = ".".join(str(p) for p in first["loc"])
+        raise BadInputError(
+            "flood_bad_value",
+            place=place,
+            field=field,
+            reason=first["msg"],
+            given=first.get("input"),
+        ) from e
+    return Scenario(read.scenario, read.flood, text, home, city)
+
+
+def read(path: Path, *, city: Path | None = None) -> Scenario:
+    """The scenario in a file.
+
+    Raises:
+        BadInputError: see `parse`; or the file cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as e:
+        raise BadInputError("not_found", path=path) from e
+    except UnicodeDecodeError as e:
+        raise BadInputError("flood_not_toml", place=path.name, reason=e) from e
+    return parse(text, place=path.name, home=path.resolve().parent, city=city)
+
+
+def pairs(scenario: Scenario, given: Pairs, field: str, *, least: float | None = None,
+          ) -> tuple[list[float], list[float]]:  # fmt: skip
+    """Times (s) and values of a series, inline or from its CSV (columns: hours, value).
+
+    Raises:
+        BadInputError: times that do not rise, a value that is not a number, or one below `least`.
+    """
+    rows = _csv(scenario.file(given, field), field) if isinstance(given, str) else given
+    if not rows:
+        raise BadInputError("flood_series_empty", place=field)
+    for (a, _), (b, _) in pairwise(rows):
+        if not b > a:
+            raise BadInputError("flood_series_time", place=field, before=a, after=b)
+    for t, value in rows:
+        if not (math.isfinite(t) and math.isfinite(value)):
+            raise BadInputError("flood_series_number", place=field, given=value)
+        if least is not None and value < least:
+            raise BadInputError("flood_series_negative", place=field, given=value, hour=t)
+    return [t * 3600.0 for t, _ in rows], [v for _, v in rows]
+
+
+def _csv(path: Path, field: str) -> list[tuple[float, float]]:
+    rows: list[tuple[float, float]] = []
+    with path.open(encoding="utf-8-sig", newline="") as handle:
+        for number, line in enumerate(csv.reader(handle), 1):
+            cells = [c.strip() for c in line]
+            if not any(cells) or cells[0].startswith("#"):
+                continue
+            try:
+                rows.append((float(cells[0]), float(cells[1])))
+            except (ValueError, IndexError) as e:
+                if not rows and number == 1:
+                    continue  # the heading
+                place = f"{field}: {path.name}:{number}"
+                raise BadInputError("flood_series_number", place=place, given=",".join(line)) from e
+    return rows

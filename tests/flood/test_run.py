@@ -1,0 +1,254 @@
+"""A scenario file in, a result folder out; and everything wrong with a scenario is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import pytest
+import rasterio
+import xarray
+from rasterio.transform import Affine
+from typer.testing import CliRunner
+
+from citymap import cli
+from citymap.errors import BadInputError, CancelledError
+from citymap.flood import run as runs
+from citymap.flood.scenario import read
+from citymap.progress import Quiet
+
+ROWS, COLUMNS, CELL = 40, 60, 10.0
+
+
+def terrain(path: Path, values: np.ndarray | None = None, *, crs: str | None = "EPSG:6677",
+            **tags: str) -> Path:  # fmt: skip
+    """A valley that falls to the south, 10 m cells."""
+    if values is None:
+        y, x = np.mgrid[0:ROWS, 0:COLUMNS]
+        values = 20 - 0.05 * y + 0.02 * np.abs(x - COLUMNS / 2)
+    with rasterio.open(
+        path, "w", driver="GTiff", width=values.shape[1], height=values.shape[0], count=1, dtype="float32",
+        crs=crs, transform=Affine(CELL, 0, 1000, 0, -CELL, 2000), nodata=float("nan"),
+    ) as out:  # fmt: skip
+        out.write(values.astype(np.float32), 1)
+        out.update_tags(VERTICAL_DATUM="T.P.", **tags)
+    return path
+
+
+def write(folder: Path, flood: str) -> Path:
+    path = folder / "scenario.toml"
+    path.write_text(f'[scenario]\nname = "試験"\n[flood]\n{flood}', encoding="utf-8")
+    return path
+
+
+BASIC = """terrain = "terrain.tif"
+crs = "EPSG:6677"
+duration_h = 0.5
+output_every_min = 10
+[flood.rain]
+mm_per_h = [[0, 30], [0.2, 0]]
+[[flood.inflow]]
+at = [1300, 1900]
+m3_per_s = [[0, 0], [0.1, 20], [0.5, 5]]
+[[flood.boundary]]
+side = "south"
+type = "open"
+"""
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("flood")
+    terrain(folder / "terrain.tif")
+    out = folder / "out"
+    runs.run(read(write(folder, BASIC)), out)
+    return out
+
+
+def test_the_summary_says_what_happened_to_the_water(result: Path) -> None:
+    s = json.loads((result / "summary.json").read_text(encoding="utf-8"))
+    wanted = {"cells", "steps", "wall_s", "cell_updates_per_s", "inflow_m3", "rain_m3", "outflow_m3",
+              "stored_m3", "mass_error_m3", "max_depth_m", "flooded_area_m2"}  # fmt: skip
+    assert wanted <= set(s)
+    assert s["cells"] == ROWS * COLUMNS
+    assert s["rain_m3"] == pytest.approx(30e-3 * 0.2 * ROWS * COLUMNS * CELL**2, rel=1e-4)
+    assert s["inflow_m3"] == pytest.approx(3600 * (0.1 * 10 + 0.4 * 12.5), rel=1e-6)
+    balance = s["inflow_m3"] + s["rain_m3"] - s["outflow_m3"] - s["stored_m3"]
+    assert abs(balance) < 1e-6
+    assert abs(s["mass_error_m3"]) < 1e-7 * (s["inflow_m3"] + s["rain_m3"])
+    assert sum(s["flooded_area_by_class_m2"].values()) == pytest.approx(s["flooded_area_m2"])
+    assert s["outflow_m3"] > 0
+
+
+def test_the_netcdf_is_cf_and_lies_where_the_terrain_lies(result: Path) -> None:
+    with xarray.open_dataset(result / "flood.nc") as data:
+        assert data.attrs["Conventions"] == "CF-1.8"
+        assert dict(data.sizes) == {"time": 4, "y": ROWS, "x": COLUMNS}
+        seconds = (data.time - data.time[0]).values / np.timedelta64(1, "s")
+        assert seconds.tolist() == [0, 600, 1200, 1800]
+        assert float(data.x[0]) == 1005
+        assert float(data.y[0]) == 1995
+        assert data.depth.attrs["units"] == "m"
+        assert data.depth.attrs["grid_mapping"] == "crs"
+        assert "6677" in data.crs.attrs["spatial_ref"]
+        assert float(data.depth[-1].max()) > 0.05
+        assert float(data.v.min()) < -0.05  # to the south
+    with netCDF4.Dataset(result / "flood.nc") as raw:
+        assert raw["time"][:].tolist() == [0, 600, 1200, 1800]
+
+
+def test_the_rasters_have_crs_unit_and_no_data(result: Path) -> None:
+    with rasterio.open(result / "max_depth.tif", driver="GTiff") as source:
+        deepest = source.read(1)
+        assert source.crs.to_epsg() == 6677
+        assert source.transform == Affine(CELL, 0, 1000, 0, -CELL, 2000)
+        assert np.isnan(source.nodata)
+        assert source.units == ("m",)
+        assert (deepest >= 0).all()
+    with xarray.open_dataset(result / "flood.nc") as data:
+        assert (deepest >= data.depth.max("time").values - 1e-6).all()
+    with rasterio.open(result / "arrival.tif", driver="GTiff") as source:
+        arrival = source.read(1)
+        assert source.tags()["threshold_m"] == "0.1"
+    assert np.array_equal(np.isfinite(arrival), deepest >= 0.1)
+    assert np.nanmax(arrival) <= 0.5
+    for name, unit in (("duration", "h"), ("max_dv", "m2 s-1")):
+        with rasterio.open(result / f"{name}.tif", driver="GTiff") as source:
+            assert source.units == (unit,)
+            assert np.isfinite(source.read(1)).all()
+
+
+def test_the_command_writes_and_says_it(tmp_path: Path) -> None:
+    terrain(tmp_path / "terrain.tif")
+    cli._register()
+    scenario = write(tmp_path, BASIC)
+    done = CliRunner().invoke(
+        cli.app, ["flood", "run", str(scenario), "--out", str(tmp_path / "o"), "--json"]
+    )
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["steps"] > 10
+    assert (tmp_path / "o" / "max_dv.tif").exists()
+    scenario = write(tmp_path, BASIC.replace("0.5\n", "-1\n", 1))
+    done = CliRunner().invoke(
+        cli.app, ["flood", "run", str(scenario), "--out", str(tmp_path / "o")]
+    )
+    assert done.exit_code == 1
+
+
+def _nan(values: np.ndarray, *where: slice) -> np.ndarray:
+    values = np.full((ROWS, COLUMNS), 5.0) if values is None else values
+    values[where] = np.nan
+    return values
+
+
+BAD = [
+    ("duration_h = 0.5", "duration_h = -1", "flood_bad_value"),
+    ("duration_h = 0.5", "durationh = 1", "flood_bad_value"),
+    ("duration_h = 0.5", "manning_n = 0", "flood_bad_value"),
+    ("duration_h = 0.5", "manning_n = nan", "flood_bad_value"),
+    ("duration_h = 0.5", "cell_size_m = 0", "flood_bad_value"),
+    ("[0, 30], [0.2, 0]", "[0, -3], [0.2, 0]", "flood_series_negative"),
+    ("[0, 30], [0.2, 0]", "[0, 3], [0, 0]", "flood_series_time"),
+    ("[0.1, 20], [0.5, 5]", "[0.1, 20], [0.05, 5]", "flood_series_time"),
+    ("[0.1, 20]", "[0.1, nan]", "flood_bad_value"),
+    ("at = [1300, 1900]", "at = [13000, 1900]", "flood_outside"),
+    ('crs = "EPSG:6677"', "", "flood_not_lon_lat"),
+    ('crs = "EPSG:6677"', 'crs = "JGD"', "flood_bad_crs"),
+    ('terrain = "terrain.tif"', 'terrain = "other.tif"', "flood_no_file"),
+    ('type = "open"', 'type = "stage"', "flood_bad_value"),
+    ("[flood]", "[flood", "flood_not_toml"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"), BAD, ids=[f"{n}-{k}" for n, (_, _, k) in enumerate(BAD)]
+)
+def test_a_wrong_scenario_is_refused_with_its_field(
+    tmp_path: Path, old: str, new: str, key: str
+) -> None:
+    terrain(tmp_path / "terrain.tif")
+    path = write(tmp_path, BASIC)
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(BadInputError) as caught:
+        runs.run(read(path), tmp_path / "out")
+    assert caught.value.key == key
+    assert not (tmp_path / "out" / "summary.json").exists()
+
+
+def test_a_scenario_without_flood_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text("[evacuation]", encoding="utf-8")
+    with pytest.raises(BadInputError) as caught:
+        read(tmp_path / "s.toml")
+    assert caught.value.key == "flood_no_table"
+
+
+def test_a_breach_on_a_wall_is_refused(tmp_path: Path) -> None:
+    values = np.full((ROWS, COLUMNS), 5.0)
+    values[5:20, 20:40] = np.nan
+    terrain(tmp_path / "terrain.tif", values)
+    flood = 'terrain="terrain.tif"\ncrs="EPSG:6677"\n[[flood.breach]]\nat=[1300,1900]\nwidth_m=20\nriver_stage_m=[[0,9]]'
+    with pytest.raises(BadInputError) as caught:
+        runs.run(read(write(tmp_path, flood)), tmp_path / "out")
+    assert caught.value.key == "flood_on_wall"
+    assert "breach.0" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [({"crs": None}, "dem_no_crs"), ({"crs": "EPSG:6668"}, "flood_degrees"), ({"UNIT": "ft"}, "flood_vertical_unit"),
+     ({"values": np.full((5, 5), 123456.0)}, "flood_heights"), ({"values": np.full((5, 5), np.nan)}, "flood_no_ground")],
+    ids=lambda v: v if isinstance(v, str) else "",
+)  # fmt: skip
+def test_a_terrain_that_cannot_be_used_is_refused(
+    tmp_path: Path, change: dict[str, object], key: str
+) -> None:
+    terrain(tmp_path / "terrain.tif", **change)  # type: ignore[arg-type]
+    with pytest.raises(BadInputError) as caught:
+        runs.run(read(write(tmp_path, BASIC)), tmp_path / "out")
+    assert caught.value.key == key
+
+
+def test_small_holes_are_filled_large_ones_are_walls_and_both_are_reported(tmp_path: Path) -> None:
+    values = np.full((ROWS, COLUMNS), 5.0)
+    values[3:5, 3:5] = np.nan
+    values[20:35, 5:25] = -9999
+    terrain(tmp_path / "terrain.tif", values)
+    summary = runs.run(read(write(tmp_path, BASIC)), tmp_path / "out")
+    assert summary["repairs"] == {"holes_filled_cells": 4, "cells_without_ground": 300}
+    with rasterio.open(tmp_path / "out" / "max_depth.tif", driver="GTiff") as source:
+        assert int(np.isnan(source.read(1)).sum()) == 300
+
+
+def test_coarser_cells_than_the_terrain(tmp_path: Path) -> None:
+    terrain(tmp_path / "terrain.tif")
+    flood = BASIC.replace("duration_h", "cell_size_m = 20\nduration_h")
+    summary = runs.run(read(write(tmp_path, flood)), tmp_path / "out")
+    assert (summary["rows"], summary["columns"], summary["cell_size_m"]) == (20, 30, 20)
+    assert summary["repairs"] == {"resampled_to_m": 20}
+
+
+def test_a_stopped_run_leaves_no_result(tmp_path: Path) -> None:
+    terrain(tmp_path / "terrain.tif")
+    stopped = Quiet()
+    stopped.cancel()
+    with pytest.raises(CancelledError):
+        runs.run(read(write(tmp_path, BASIC)), tmp_path / "out", progress=stopped)
+    assert [p.name for p in (tmp_path / "out").iterdir()] == []
+
+
+def test_given_depths_are_replayed_without_a_solver(tmp_path: Path) -> None:
+    terrain(tmp_path / "terrain.tif")
+    for n, depth in enumerate((0.0, 1.0, 0.4)):
+        terrain(tmp_path / f"d{n}.tif", np.full((ROWS, COLUMNS), depth))
+    flood = (
+        'terrain="terrain.tif"\n[flood.replay]\nrasters=[[0,"d0.tif"],[1,"d1.tif"],[2,"d2.tif"]]'
+    )
+    summary = runs.run(read(write(tmp_path, flood)), tmp_path / "out")
+    assert summary["method"] == "replay"
+    assert summary["max_depth_m"] == 1
+    with rasterio.open(tmp_path / "out" / "arrival.tif", driver="GTiff") as source:
+        assert np.allclose(source.read(1), 0.1)
+    with rasterio.open(tmp_path / "out" / "duration.tif", driver="GTiff") as source:
+        assert np.allclose(source.read(1), 0.5 + 5 / 6)
