@@ -40,6 +40,7 @@ OPEN = {
     "/map", "/tiles", "/3dtiles", "/api/messages.json", "/api/search",
     "/api/buildings/{gml_id:path}", "/api/view.json",
     "/api/reports",  # anybody may report; with low trust
+    "/api/reports/form.json", "/report", "/report/sw.js",
     "/healthz", "/metrics", "/auth/login", "/auth/logout", "/auth/session",  # /metrics: by address
 }  # fmt: skip
 FIELD = {"/auth/password"}

@@ -1,41 +1,56 @@
-"""`POST /api/reports`: a damage report from a phone, answered when everything is on the disk."""
+"""`/report` and `/api/reports`: the form for phones, and a report answered when it is on the disk."""
 
 from __future__ import annotations
 
 import errno
+import gzip
 import hashlib
+import json
+import re
 from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.routing import Route
+from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
 
 from citymap.errors import BadInputError
 from citymap.reports import incoming, photos, receive
 from citymap.reports.categories import catalogue
-from citymap.reports.model import MAX_PHOTOS, Receipt, ReportError, Sender
-from citymap.share.doors import Door, declare
+from citymap.reports.model import MAX_CONTACT, MAX_PHOTOS, MAX_TEXT, Receipt, ReportError, Sender
+from citymap.share import area_map
+from citymap.share.doors import Door, Knock, declare
 from citymap.store import StoreError
 from citymap.store.accounts import Role
 from citymap.store.tables import now
-from citymap.web.access import needs, person
+from citymap.web.access import needs, open_to_all, person
 from citymap.web.answers import answer
 from citymap.web.api import speaking
+from citymap.web.file_door import ByteCache, FileDoor, accepts_gzip, etag_matches
 from citymap.web.rate import counters
 from citymap.workspace import City, Workspace
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.routing import BaseRoute
 
     from citymap.web.identity import People
 
+STATIC = Path(__file__).parent / "static" / "report"
+SCOPE_HEADER = "service-worker-allowed"
+_HASHED = re.compile(r"^assets/")
 declare(
     Door("/api/reports", nothing="answers a sender with the id and time of that very report"),
-)
+    Door("/api/reports/form.json", kinds=("districts", "roads", "base_map", "shelters"),
+         knocks=lambda _: [Knock("/api/reports/form.json")]),
+    Door("/report", nothing="a redirect to /report/"),
+    Door("/report/", nothing="the form's own files, the same for every city"),
+    Door("/report/sw.js", nothing="the form's own service worker"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +71,71 @@ class Reports:
         self._settings = people.settings
         self._counters = counters(people.settings)
         self._city: tuple[int, City] | None = None
+        self._form: tuple[object, bytes, bytes] | None = None
+        self._forming = Lock()
+        self._files = FileDoor(
+            STATIC, cache=ByteCache(), is_immutable=lambda p: bool(_HASHED.match(p)),
+            index="index.html",
+        )  # fmt: skip
 
     def routes(self) -> list[BaseRoute]:
-        """The route."""
-        return [*needs(Role.PUBLIC, Route("/api/reports", speaking(self.post), methods=["POST"]))]
+        """The form's page, its data, and where it sends."""
+        return [
+            *needs(Role.PUBLIC, Route("/api/reports", speaking(self.post), methods=["POST"])),
+            *open_to_all(
+                Route("/api/reports/form.json", speaking(self.form)),
+                Route("/report", self.to_page),
+                Route("/report/sw.js", self.worker),
+            ),
+            *open_to_all(Mount("/report", app=self._files)),
+        ]
+
+    async def to_page(self, request: Request) -> Response:
+        """`GET /report`: on to the page."""
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"{self._settings.root_path}/report/{query}", status_code=308)
+
+    async def worker(self, request: Request) -> Response:
+        """`GET /report/sw.js`: the service worker, which may also answer for `/report` itself."""
+        del request
+        path = STATIC / "sw.js"
+        if not path.is_file():
+            return Response("not found", 404)
+        headers = {"cache-control": "no-cache", SCOPE_HEADER: f"{self._settings.root_path}/report"}
+        return FileResponse(path, media_type="text/javascript; charset=utf-8", headers=headers)
+
+    async def form(self, request: Request) -> Response:
+        """`GET /api/reports/form.json`: categories, limits and the small map, for keeping offline."""
+        etag, zipped = await run_sync(self._prepared)
+        headers = {"cache-control": "no-cache", "etag": etag.decode(), "vary": "accept-encoding"}
+        if etag_matches(request.headers.get("if-none-match", "").encode(), etag):
+            return Response(status_code=304, headers=headers)
+        if accepts_gzip(request.headers.get("accept-encoding", "").encode()):
+            headers["content-encoding"] = "gzip"
+            return Response(zipped, media_type="application/json", headers=headers)
+        return Response(gzip.decompress(zipped), media_type="application/json", headers=headers)
+
+    def _prepared(self) -> tuple[bytes, bytes]:
+        workspace, city = self.city()
+        listed = catalogue(workspace)
+        stamp = (area_map.stamps(workspace), listed)
+        with self._forming:
+            if self._form is None or self._form[0] != stamp:
+                said = {
+                    "city": {"name": city.name, "name_en": city.name_en, "fictional": city.fictional},
+                    "categories": [
+                        {"code": c.code, "title": c.title.model_dump(), "icon": c.icon,
+                         "depth": c.depth, "severity": c.severity}
+                        for c in listed.category
+                    ],
+                    "limits": {"photos": MAX_PHOTOS, "text": MAX_TEXT, "contact": MAX_CONTACT,
+                               "margin_deg": incoming.MARGIN_DEG},
+                    "map": area_map.area_map(workspace),
+                }  # fmt: skip
+                body = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+                etag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'.encode()
+                self._form = (stamp, etag, gzip.compress(body, 9, mtime=0))
+            return self._form[1], self._form[2]
 
     def city(self) -> tuple[Workspace, City]:
         """The city, read again when its file changes.
