@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,14 @@ from tests import small_city
 
 from citymap import crs
 from citymap.errors import BadInputError
+from citymap.places import edits, import_places
 from citymap.share.exchange import export
 from citymap.share.exchange.formats.shapefile import field_names
+from citymap.share.exchange.formats.standard_csv import LAYOUTS
 from citymap.workspace import Workspace
 
 FORMATS = ("gpkg", "shp", "geojson", "parquet", "fgb", "kml", "csv", "dxf")
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 BOX = (-11000.0, -5000.0)  # east, north in zone IX, beside the small city
 
 
@@ -203,3 +207,41 @@ def test_short_names_never_collide(names: list[str]) -> None:
     short = field_names(names)
     assert len({s.lower() for s in short.values()}) == len(names)
     assert all(0 < len(s.encode("cp932")) <= 10 for s in short.values())
+
+
+def test_a_list_in_the_standard_layout_comes_back_exactly(tmp_path: Path) -> None:
+    city = small_city.make(tmp_path / "standard")
+    header = LAYOUTS["shelters"][0]
+    first = dict.fromkeys(header, "") | {
+        "全国地方公共団体コード": "092011", "ID": "0001", "名称": "第一小", "名称_カナ": "ダイイチショウ",
+        "所在地_連結表記": "本町1-2", "緯度": "36.5500", "経度": "139.880000", "標高": "-1.5", "災害種別_洪水": "1",
+        "災害種別_地震": "0", "災害種別_津波": "△", "想定収容人数": "1,200人", "電話番号": "028-000-0000",
+        "連絡先備考（その他、SNSなど）": "LINE", "備考": "二行の\n備考, 「引用」",
+    }  # fmt: skip
+    second = first | {"ID": "", "名称": "第二公園", "災害種別_洪水": ""}
+    text = io.StringIO()
+    writer = csv.DictWriter(text, header, lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows([first, second])
+    source = tmp_path / "list.csv"
+    source.write_bytes(text.getvalue().encode("utf-8-sig"))
+    (report,), failed = import_places(city, [source])
+    assert failed == [] and report.skipped == () and report.repairs == ()
+    export(city, "shelters", "csv", tmp_path / "back.csv", audience="staff")
+    assert _cells(tmp_path / "back.csv") == _cells(source)
+    export(city, "shelters", "csv", tmp_path / "public.csv")
+    public = csv.DictReader(io.StringIO((tmp_path / "public.csv").read_text(encoding="utf-8-sig")))
+    contact = ("電話番号", "連絡先備考（その他、SNSなど）")
+    assert next(public) == first | dict.fromkeys(contact, "")  # all but whom to reach
+    import_places(city, [tmp_path / "back.csv"])  # and in again: the same
+    edits.change(city, "shelters", "0001", {"flood": None, "address": None}, by="職員", at=NOW)
+    export(city, "shelters", "csv", tmp_path / "edited.csv", audience="staff")
+    changed = _cells(tmp_path / "edited.csv")[1]
+    assert (changed[header.index("災害種別_洪水")], changed[header.index("所在地_連結表記")]) == (
+        "",
+        "",
+    )
+
+
+def _cells(path: Path) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import shapely
 
-from citymap.assess.place_text import folded, query_words
 from citymap.errors import BadInputError
+from citymap.place_text import folded, query_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -11,6 +11,7 @@ from pathlib import Path
 from citymap.errors import BadInputError
 
 _LIMIT_BYTES = 512 << 20
+_RUNS = frozenset("=+-@＝＋－＠")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Record:
 
     line: int
     values: dict[str, str]
+    beyond: tuple[str, ...] = ()  # cells without a column
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +76,20 @@ def read_csv(path: Path) -> CsvTable:
             if header is None:
                 header = [_column(c) for c in row]
                 continue
-            values = {h: c.strip() for h, c in zip(header, row, strict=False) if h}
-            records.append(Record(start, values))
+            values = {h: _plain(c) for h, c in zip(header, row, strict=False) if h}
+            beyond = tuple(c for c in map(str.strip, row[len(header) :]) if c)
+            records.append(Record(start, values, beyond))
     except csv.Error as e:
         raise BadInputError("csv_broken", place=f"{place}:{reader.line_num}", reason=e) from e
     if header is None:
         raise BadInputError("csv_no_header", place=place)
     return CsvTable(place, encoding, tuple(header), tuple(records))
+
+
+def _plain(cell: str) -> str:
+    """The text of a cell, without the `'` that exports put before what a spreadsheet would run."""
+    text = cell.strip()
+    return text[1:] if text[:1] == "'" and text[1:2] in _RUNS else text
 
 
 def _column(text: str) -> str:

@@ -92,7 +92,7 @@ def _places(
     record.failed += failed
     for one in lists:
         record.counts[one.kind] = record.counts.get(one.kind, 0) + one.written
-        record.notes.append(f"{one.file}: {one.kind}, {one.encoding}")
+        record.notes += one.notes()
         record.skipped += [Skipped(s.file, s.line, s.id, s.reason, s.detail) for s in one.skipped]
     return [f for f in files if f.theme not in _LISTS]
 

@@ -54,7 +54,7 @@ def import_themes(
         report.failed += failed
         for one in lists:
             report.counts[one.kind] += one.written
-            report.notes.append(f"{one.file}: {one.kind}, {one.encoding}")
+            report.notes += one.notes()
             report.skipped += [
                 Skipped(s.file, s.line, s.id, s.reason, s.detail) for s in one.skipped
             ]

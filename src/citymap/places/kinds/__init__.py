@@ -50,11 +50,11 @@ COMMON = (
 )
 
 NAMES: dict[str, tuple[str, ...]] = {
-    "place_id": ("ID", "NO", "共通ID", "施設ID", "identification", "#"),
-    "name": ("名称", "施設・場所名", "施設名", "避難所名", "name"),
-    "name_kana": ("名称_カナ", "名称カナ", "fullNameInKana"),
+    "place_id": ("ID", "共通ID", "施設ID", "NO", "identification", "#"),
+    "name": ("名称", "施設・場所名", "施設名", "避難所名", "name", "P20_002", "P04_002"),
+    "name_kana": ("名称_カナ", "名称カナ", "施設・場所名_カナ", "fullNameInKana"),
     "name_en": ("名称_英字", "名称_英語", "fullNameInRomaji"),
-    "address": ("所在地_連結表記", "住所", "所在地", "address"),
+    "address": ("所在地_連結表記", "住所", "所在地", "address", "P20_003", "P04_003"),
     "lon": ("経度", "longitude", "lon", "lng"),
     "lat": ("緯度", "latitude", "lat"),
     "lat_lon": ("location", "緯度経度"),

@@ -46,7 +46,7 @@ def shelter_values(row: Mapping[str, str]) -> dict[str, object]:
     """Hazard flags and capacity of a row."""
     marks = {h: pick(row, names) for h, names in HAZARDS.items()}
     flags: dict[str, object] = {h: flag(m) for h, m in marks.items()}
-    capacity = pick(row, ("想定収容人数", "収容人数", "capacity"))
+    capacity = pick(row, ("想定収容人数", "収容人数", "収容可能人数", "capacity"))
     return {
         **flags,
         "conditional": ";".join(h for h, m in marks.items() if m and flags[h] is None) or None,

@@ -39,7 +39,8 @@ class Outgoing:
     """One layer after the gate.
 
     `table` has `geometry` as WKB (EPSG:6668, lon lat; may be null); `raster` is the file behind a
-    gridded layer, whose table holds its classes as polygons.
+    gridded layer, whose table holds its classes as polygons. `published` are the cells of the list
+    that the rows came from, by column in NFKC.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Outgoing:
     raster: Path | None = None
     source: str = ""
     vintage: str = ""
+    published: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

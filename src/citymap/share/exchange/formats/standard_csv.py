@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ import shapely
 
 from citymap import crs
 from citymap.assess.selection_files import guarded
+from citymap.places.kinds import flag
+from citymap.places.repairs import narrow
 from citymap.share.exchange.format import FORMATS, Format, Written, flat, moved, shapes
 
 if TYPE_CHECKING:
@@ -38,10 +41,6 @@ def _degrees(name: str) -> Callable[[Row], str]:
         return f"{at:.7f}".rstrip("0").rstrip(".") if at is not None and np.isfinite(at) else ""
 
     return value
-
-
-def _nothing(_: Row) -> str:
-    return ""
 
 
 _PLACE = {
@@ -86,18 +85,54 @@ LAYOUTS: dict[str, tuple[tuple[str, ...], Mapping[str, Callable[[Row], str]]]] =
 }  # fmt: skip
 
 
+# Where a list in another layout keeps what the standard column holds.
+_ALIASES = {
+    "全国地方公共団体コード": ("都道府県コード又は市区町村コード", "市町村コード"),
+    "所在地_都道府県": ("都道府県名",), "所在地_市区町村": ("市区町村名",), "建物名等(方書)": ("方書",),
+    "都道府県コード又は市区町村コード": ("全国地方公共団体コード",), "方書": ("建物名等(方書)",),
+    "都道府県名": ("所在地_都道府県",), "市区町村名": ("所在地_市区町村",),
+}  # fmt: skip
+
+
+def _key(column: str) -> str:
+    """A column's name in the spelling of `raw`."""
+    return "".join(unicodedata.normalize("NFKC", column).split())
+
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_MARKS = frozenset({*_DESIGNATED, "指定避難所との重複"})
+
+
+def _same(column: str, said: str, now: str) -> bool:
+    """Whether a published cell means what the record holds now, however it was written."""
+    if column in _MARKS:
+        return (flag(said) is True) == (now == "1")
+    if column in {"緯度", "経度"}:
+        try:
+            return f"{float(narrow(said)):.7f}" == f"{float(now):.7f}"
+        except ValueError:
+            return False
+    if column in {"ID", "NO"}:  # a list without ids got its line numbers, a double one a tail
+        return not said or now.partition("~")[0] == said
+    return said == now
+
+
 def _standard(layer: Outgoing) -> list[list[str]]:
+    """Cells as they were published where the record still says so, else as it says now."""
     header, fill = LAYOUTS[layer.id]
     rows: list[list[str]] = [list(header)]
-    for record in layer.table.drop_columns(["geometry"]).to_pylist():
-        published = json.loads(record["raw"]) if record.get("raw") else {}
-        published = {"".join(k.split()): v for k, v in published.items()}
-        row = [
-            fill.get(column, _nothing)(record)
-            or str(published.get("".join(column.split()), "") or "")
-            for column in header
-        ]
-        rows.append([guarded(cell) for cell in row])
+    records = layer.table.drop_columns(["geometry"]).to_pylist()
+    for record, published in zip(records, layer.published, strict=True):
+        row = []
+        for column in header:
+            names = (column, *_ALIASES.get(column, ()))
+            said = next((v for n in names if (v := published.get(_key(n), ""))), "")
+            if column not in fill:
+                row.append(said)
+                continue
+            now = fill[column](record)
+            row.append(said if _key(column) in published and _same(column, said, now) else now)
+        rows.append([cell if _NUMBER.fullmatch(cell) else guarded(cell) for cell in row])
     return rows
 
 

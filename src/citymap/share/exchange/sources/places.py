@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import shapely
 
 from citymap.share.exchange.layer import SOURCES, Outgoing, Source
-from citymap.share.gate import kinds, place_tables, release_table
+from citymap.share.gate import kinds, place_tables, release, release_table
 
 if TYPE_CHECKING:
     from citymap.layers.catalogue import Audience
@@ -25,7 +26,8 @@ def _ids(workspace: Workspace) -> list[str]:
 def _load(workspace: Workspace, layer: str, audience: Audience) -> Outgoing | None:
     if layer not in _ids(workspace) or layer not in place_tables(audience):
         return None
-    table = release_table(layer, pq.read_table(workspace.places / f"{layer}.parquet"), audience)
+    stored = pq.read_table(workspace.places / f"{layer}.parquet")
+    table = release_table(layer, stored, audience)
     lon, lat = (table[n].to_numpy().astype(float) for n in ("lon", "lat"))
     known = np.isfinite(lon) & np.isfinite(lat)
     points = np.full(lon.size, None, object)
@@ -34,7 +36,26 @@ def _load(workspace: Workspace, layer: str, audience: Audience) -> Outgoing | No
         table = table.drop_columns(["geometry"])
     table = table.append_column("geometry", pa.array(points, pa.binary()))
     title = kinds()[layer].title
-    return Outgoing(layer, {"ja": title.in_("ja"), "en": title.in_("en")}, table)
+    published = tuple(release("standard_columns", map(_cells, _raw(stored)), audience))
+    return Outgoing(
+        layer, {"ja": title.in_("ja"), "en": title.in_("en")}, table, published=published
+    )
+
+
+def _raw(table: pa.Table) -> list[str | None]:
+    if "raw" not in table.column_names:
+        return [None] * table.num_rows
+    texts: list[str | None] = table["raw"].to_pylist()
+    return texts
+
+
+def _cells(raw: str | None) -> dict[str, str]:
+    """The row as it stood; empty where it is no row."""
+    try:
+        found = json.loads(raw or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 SOURCES.register("places")(Source(_ids, _load))
