@@ -68,3 +68,46 @@ def _said(summary: dict[str, Any], out: Path) -> str:
     ]
     lines.append(f"→ {out}")
     return "\n".join(lines)
+
+
+@flood.command("validate")
+def validate(
+    case: Annotated[
+        list[str] | None, typer.Option("--case", help="one case; may be repeated")
+    ] = None,
+    plots: Annotated[Path | None, typer.Option(help="folder for plots (SVG)")] = None,
+    json: cli.JsonOption = False,
+) -> None:
+    """Run the validation cases; exit 1 when a result is not the expected one. 検証例題を計算します。"""
+    import json as jsonlib
+
+    from citymap.errors import BadInputError
+    from citymap.flood.plots import draw
+    from citymap.flood.validation import CASES
+    from citymap.flood.validation import validate as run_cases
+
+    with cli.command(json=json) as progress:
+        unknown = set(case or ()) - set(CASES.load())
+        if unknown:
+            raise BadInputError(
+                "flood_no_case", name=sorted(unknown)[0], known=", ".join(CASES.load())
+            )
+        rows, curves = run_cases(case or (), progress=progress)
+        if plots is not None:
+            draw(curves, plots)
+        if json:
+            typer.echo(jsonlib.dumps([r.as_dict() for r in rows], ensure_ascii=False))
+        else:
+            lang = terminal_language()
+            for r in rows:
+                word = "pass" if r.passed else "fail"
+                sign = t(
+                    f"flood.validation.{word}_{'as_expected' if r.as_expected else 'unexpected'}",
+                    lang,
+                )
+                low, high = r.band
+                typer.echo(
+                    f"{sign}  {r.case}: {r.measure} = {r.value:.4g} {r.unit}  [{low:g}, {high:g}]"
+                )
+        if not all(r.as_expected for r in rows):
+            raise typer.Exit(1)

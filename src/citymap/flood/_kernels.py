@@ -781,10 +781,19 @@ def advance(
         if t >= stop:
             return 0
         # the time step: the deepest water to come must not outrun it
-        rise = 0.0
+        rise, depth = 0.0, max(clock[1], 0.02)
         for p in range(point_kind.size):
             rise = max(rise, point_rise[p])
-        depth = max(clock[1], 1e-3)
+            if point_kind[p] == WEIR or point_kind[p] == LEVEL:
+                s = point_series[p]
+                if t + dt_max >= series_grow[s, 0]:
+                    level = _value(series_t[s], series_v[s], series_n[s], t)
+                    depth = max(depth, level - z[point_row[p], point_column[p]] * unit)
+        for e in range(edge_kind.size):
+            if edge_kind[e] == EDGE_STAGE:
+                s = edge_series[e]
+                level = _value(series_t[s], series_v[s], series_n[s], t)
+                depth = max(depth, level - z[edge_row[e], edge_column[e]] * unit)
         dt = min(dt_max, alpha * cell / np.sqrt(g * depth))
         dt = min(dt, alpha * cell / np.sqrt(g * (depth + rise * dt)))
         left = stop - t

@@ -1,0 +1,1 @@
+"""Validation cases of the solver, one file a case."""
