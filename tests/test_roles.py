@@ -41,6 +41,9 @@ OPEN = {
     "/api/buildings/{gml_id:path}", "/api/view.json",
     "/api/reports",  # anybody may report; with low trust
     "/api/reports/form.json", "/report", "/report/sw.js",
+    "/ogc", "/ogc/conformance", "/ogc/api", "/ogc/collections", "/ogc/collections/{collection}",
+    "/ogc/collections/{collection}/queryables", "/ogc/collections/{collection}/items",
+    "/ogc/collections/{collection}/items/{feature:path}",
     "/healthz", "/metrics", "/auth/login", "/auth/logout", "/auth/session",  # /metrics: by address
 }  # fmt: skip
 FIELD = {"/auth/password"}

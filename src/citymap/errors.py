@@ -20,18 +20,21 @@ class CitymapError(Exception):
 
     def message(self, lang: str = DEFAULT_LANGUAGE) -> str:
         """One or two lines: place, what happened, remedy."""
-        text = t(f"error.{self.key}", lang, **self.values)
-        remedy = t(f"remedy.{self.key}", lang, **self.values)
-        head = f"{self.place}: {text}" if self.place else text
+        values = {"place": self.place, **self.values}
+        text = t(f"error.{self.key}", lang, **values)
+        remedy = t(f"remedy.{self.key}", lang, **values)
+        named = "{place}" in t(f"error.{self.key}", lang)  # the text itself says where
+        head = f"{self.place}: {text}" if self.place and not named else text
         return head if remedy == f"remedy.{self.key}" else f"{head}\n→ {remedy}"
 
     def as_dict(self, lang: str = DEFAULT_LANGUAGE) -> dict[str, str | None]:
         """The same for machines (`--json`)."""
+        values = {"place": self.place, **self.values}
         return {
             "error": self.key,
             "place": self.place,
-            "message": t(f"error.{self.key}", lang, **self.values),
-            "remedy": t(f"remedy.{self.key}", lang, **self.values),
+            "message": t(f"error.{self.key}", lang, **values),
+            "remedy": t(f"remedy.{self.key}", lang, **values),
         }
 
 

@@ -50,7 +50,17 @@ STREAMLIT_POLICY = {
 ONLINE_BASE_HOST = (
     "https://cyberjapandata.gsi.go.jp"  # 地理院タイル, only where the operator allows it
 )
-OUR_PREFIXES = ("/map", "/tiles", "/3dtiles", "/api", "/healthz", "/metrics", "/auth", "/report/")
+OUR_PREFIXES = (
+    "/map",
+    "/tiles",
+    "/3dtiles",
+    "/api",
+    "/healthz",
+    "/metrics",
+    "/auth",
+    "/report/",
+    "/ogc",
+)
 FILE_PREFIXES = (
     "/map",
     "/tiles",

@@ -20,6 +20,7 @@ from citymap.web.api import Api
 from citymap.web.auth import Auth
 from citymap.web.file_door import ByteCache, FileDoor, Rewrite, as_it_is
 from citymap.web.identity import People
+from citymap.web.ogc import Ogc
 from citymap.web.reports import Reports
 from citymap.workspace import Workspace
 
@@ -113,6 +114,7 @@ def routes(settings: Settings | None = None) -> list[BaseRoute]:
         *open_to_all(Route("/map", to_map), Route("/api/messages.json", wording)),
         *open_to_all(*(Mount(prefix, app=door) for prefix, door in doors(settings).items())),
         *api.routes(),
+        *Ogc(settings).routes(),
         *Reports(people).routes(),
         *Auth(people).routes(),
         *metrics.routes(settings, people),

@@ -57,11 +57,13 @@ class Outgoing:
 class Source:
     """Layers of one sort: the ids that a city has, and one of them loaded for an audience.
 
-    `load` returns None where the city has no such layer.
+    `load` returns None where the city has no such layer. `files` are what a layer is made of: as
+    long as they stay the same, a server may keep what it loaded (None: it asks every time).
     """
 
     ids: Callable[[Workspace], list[str]]
     load: Callable[[Workspace, str, Audience], Outgoing | None]
+    files: Callable[[Workspace, str], list[Path]] | None = None
 
 
 SOURCES: Registry[Source] = Registry("citymap.share.exchange.sources")

@@ -37,7 +37,7 @@ def _load(workspace: Workspace, layer: str, audience: Audience) -> Outgoing | No
     return Outgoing("buildings", {"ja": "建物", "en": "Buildings"}, table, source="Project PLATEAU")
 
 
-SOURCES.register("buildings")(Source(_ids, _load))
+SOURCES.register("buildings")(Source(_ids, _load, lambda w, _: [w.buildings]))
 
 
 def _joined(workspace: Workspace, path: Path) -> pa.Table:
@@ -68,7 +68,12 @@ def _exposure(workspace: Workspace, layer: str, audience: Audience) -> Outgoing 
     )  # fmt: skip
 
 
-SOURCES.register("exposure")(Source(_exposure_ids, _exposure))
+def _exposure_files(workspace: Workspace, layer: str) -> list[Path]:
+    name = layer.removeprefix("exposure-")
+    return [workspace.buildings, workspace.root / "exposure" / f"{name}.parquet"]
+
+
+SOURCES.register("exposure")(Source(_exposure_ids, _exposure, _exposure_files))
 
 
 def _leave_by_files(workspace: Workspace) -> dict[str, Path]:
@@ -84,4 +89,10 @@ def _leave_by(workspace: Workspace, layer: str, audience: Audience) -> Outgoing 
     return Outgoing(layer, {"ja": "避難開始の期限", "en": "Leave-by times"}, table)
 
 
-SOURCES.register("leave-by")(Source(lambda w: list(_leave_by_files(w)), _leave_by))
+SOURCES.register("leave-by")(
+    Source(
+        lambda w: list(_leave_by_files(w)),
+        _leave_by,
+        lambda w, layer: [w.buildings, _leave_by_files(w)[layer]],
+    )
+)

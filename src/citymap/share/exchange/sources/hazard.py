@@ -108,7 +108,12 @@ def _load(workspace: Workspace, layer: str, audience: Audience) -> Outgoing | No
     return Outgoing(layer, titles, table, style, source=source, vintage=vintage)
 
 
-SOURCES.register("hazard")(Source(_ids, _load))
+def _hazard_files(workspace: Workspace, layer: str) -> list[Path]:
+    name = layer.removeprefix("hazard-")
+    return [workspace.hazards / f"{name}{suffix}" for suffix in (".toml", ".tif", ".parquet")]
+
+
+SOURCES.register("hazard")(Source(_ids, _load, _hazard_files))
 
 
 def _flood_files(workspace: Workspace) -> dict[str, Path]:
@@ -129,4 +134,6 @@ def _flood(workspace: Workspace, layer: str, audience: Audience) -> Outgoing | N
     return Outgoing(layer, title, class_polygons(path, legend), _legend_style(legend), path)
 
 
-SOURCES.register("flood")(Source(lambda w: list(_flood_files(w)), _flood))
+SOURCES.register("flood")(
+    Source(lambda w: list(_flood_files(w)), _flood, lambda w, layer: [_flood_files(w)[layer]])
+)

@@ -58,4 +58,4 @@ def _cells(raw: str | None) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-SOURCES.register("places")(Source(_ids, _load))
+SOURCES.register("places")(Source(_ids, _load, lambda w, layer: [w.places / f"{layer}.parquet"]))

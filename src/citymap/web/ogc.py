@@ -1,0 +1,363 @@
+"""`/ogc/…`: OGC API, the shareable layers as the asker's role may see them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from functools import wraps
+from hashlib import blake2b
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import numpy as np
+from anyio.to_thread import run_sync
+from starlette.concurrency import iterate_in_threadpool
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from citymap.errors import BadInputError, CitymapError
+from citymap.share.doors import Door, Knock, declare
+from citymap.share.exchange.export import layer_ids
+from citymap.share.ogc import documents, geojson, html_page
+from citymap.share.ogc import query as asked
+from citymap.share.ogc.collection import Collection, Collections
+from citymap.share.ogc.documents import GEOJSON, HTML, JSON, OPENAPI, SCHEMA, Speaker
+from citymap.store.accounts import Role
+from citymap.web.access import needs
+from citymap.web.answers import STATUS_CODES, language
+from citymap.web.audience import audience
+from citymap.web.file_door import accepts_gzip, etag_matches
+from citymap.workspace import Workspace
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+
+    from citymap.layers.catalogue import Audience
+    from citymap.settings import Settings
+    from citymap.share.ogc.query import Query
+
+KINDS = (
+    "buildings", "exposure", "hazard", "leave_by", "shelters", "wifi", "aed", "reports", "closures",
+)  # fmt: skip
+GZIP_LEVEL = 3  # a page of a thousand buildings: a tenth of its size in a few milliseconds
+SMALL_BYTES = 1024
+CORS = {
+    "access-control-allow-origin": "*",  # no cookie goes with it: what anybody may see
+    "access-control-expose-headers": "content-crs, etag, link",
+}
+_PATH = "/ogc/collections/{collection}"
+
+
+def _each(*ends: str) -> Callable[[Workspace], list[Knock]]:
+    return lambda workspace: [
+        Knock(f"/ogc/collections/{layer}{end}") for layer in layer_ids(workspace) for end in ends
+    ]
+
+
+def _feature_knocks(workspace: Workspace) -> list[Knock]:
+    client = Collections()
+    found = client.all(Workspace(workspace.root), "public")
+    return [
+        Knock(f"/ogc/collections/{c.id}/items/{quote(one, safe='')}{form}")
+        for c in found
+        for one in c.ids(np.arange(min(c.count, 5)))
+        for form in ("", "?f=html")
+    ]
+
+
+def _plain(path: str) -> Callable[[Workspace], list[Knock]]:
+    return lambda _: [Knock(path), Knock(f"{path}?f=html")]
+
+
+declare(
+    Door("/ogc", kinds=KINDS, knocks=_plain("/ogc")),
+    Door("/ogc/conformance", nothing="the names of standards"),
+    Door("/ogc/api", kinds=KINDS, knocks=_plain("/ogc/api")),
+    Door("/ogc/collections", kinds=KINDS, knocks=_plain("/ogc/collections")),
+    Door(_PATH, kinds=KINDS, knocks=_each("", "?f=html")),
+    Door(f"{_PATH}/queryables", kinds=KINDS, knocks=_each("/queryables", "/queryables?f=html")),
+    Door(f"{_PATH}/items", kinds=KINDS, knocks=_each("/items?limit=10000", "/items?limit=100&f=html")),
+    Door(f"{_PATH}/items/{{feature}}", kinds=KINDS, knocks=_feature_knocks),
+)  # fmt: skip
+
+
+class Ogc:
+    """The routes of one city."""
+
+    def __init__(self, settings: Settings, collections: Collections | None = None) -> None:
+        self._settings = settings
+        self._collections = collections or Collections()
+        self._version = version("citymap")
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes under `/ogc`."""
+        return needs(
+            Role.PUBLIC,
+            self._route("/ogc", self.landing),
+            self._route("/ogc/conformance", self.conformance),
+            self._route("/ogc/api", self.api),
+            self._route("/ogc/collections", self.collections),
+            self._route("/ogc/collections/{collection}", self.collection),
+            self._route("/ogc/collections/{collection}/queryables", self.queryables),
+            self._route("/ogc/collections/{collection}/items", self.items),
+            self._route("/ogc/collections/{collection}/items/{feature:path}", self.feature),
+        )
+
+    def _route(self, path: str, work: Callable[[Asked], Response]) -> Route:
+        """A route whose work is done in a thread; errors become answers of the standard."""
+
+        @wraps(work)
+        async def endpoint(request: Request) -> Response:
+            if request.method == "OPTIONS":
+                allowed = {"access-control-allow-methods": "GET, HEAD, OPTIONS",
+                           "access-control-allow-headers": "*", "access-control-max-age": "86400"}  # fmt: skip
+                return Response(None, 204, {**CORS, **allowed})
+            try:
+                return await run_sync(lambda: work(Asked(request, self._workspace())))
+            except CitymapError as error:
+                return _error(error, request)
+
+        return Route(path, endpoint, methods=["GET", "OPTIONS"])
+
+    def _workspace(self) -> Workspace:
+        if self._settings.city is None:
+            raise BadInputError("no_city")
+        workspace = Workspace(self._settings.city)
+        if not workspace.exists():
+            raise BadInputError("not_a_city", path=workspace.root)
+        return workspace
+
+    def landing(self, call: Asked) -> Response:
+        """`GET /ogc`."""
+        return call.document(documents.landing(call.speaker), html_page.landing)
+
+    def conformance(self, call: Asked) -> Response:
+        """`GET /ogc/conformance`."""
+        return call.document(documents.conformance(call.speaker), html_page.conformance)
+
+    def api(self, call: Asked) -> Response:
+        """`GET /ogc/api`: OpenAPI 3.0."""
+        listed = self._collections.all(call.workspace, call.audience)
+        about = documents.openapi(call.speaker, listed, self._version)
+        return call.document(about, html_page.service, media=OPENAPI)
+
+    def collections(self, call: Asked) -> Response:
+        """`GET /ogc/collections`."""
+        listed = self._collections.all(call.workspace, call.audience)
+        return call.document(documents.collections(call.speaker, listed), html_page.collections)
+
+    def _one(self, call: Asked) -> Collection:
+        layer = call.request.path_params["collection"]
+        return self._collections.get(call.workspace, layer, call.audience)
+
+    def collection(self, call: Asked) -> Response:
+        """`GET /ogc/collections/{collection}`."""
+        about = documents.collection(call.speaker, self._one(call))
+        return call.document(about, html_page.collection)
+
+    def queryables(self, call: Asked) -> Response:
+        """`GET /ogc/collections/{collection}/queryables`."""
+        one = self._one(call)
+        about = documents.queryables(call.speaker, one)
+        return call.document(
+            about, lambda speaker, value: html_page.queryables(speaker, value, one.id), media=SCHEMA
+        )
+
+    def items(self, call: Asked) -> Response:
+        """`GET /ogc/collections/{collection}/items`: a page of features."""
+        one = self._one(call)
+        wanted = asked.read(call.given, one, documents.offered(call.speaker, one))
+        tag = call.tag(one.version)
+        if call.has(tag):
+            return call.unchanged(tag)
+        found = asked.matched(one, wanted)
+        rows = found[wanted.offset : wanted.offset + wanted.limit]
+        about = _about(call, one, wanted, len(found), len(rows))
+        headers = {"etag": tag, "content-crs": f"<{wanted.crs}>"}
+        if call.html:
+            listed = list(zip(one.ids(rows), geojson.properties(one, rows), strict=True))
+            body = html_page.items(
+                call.speaker, call.speaker.title(one), listed, about, one.id, call.here()
+            )
+            return call.answer(body.encode(), HTML, headers)
+        pieces = geojson.pages(one, rows, wanted.crs, about)
+        if len(rows) > geojson.CHUNK_ROWS:
+            return call.stream(pieces, GEOJSON, headers)
+        return call.answer(b"".join(pieces), GEOJSON, headers)
+
+    def feature(self, call: Asked) -> Response:
+        """`GET /ogc/collections/{collection}/items/{feature}`."""
+        one = self._one(call)
+        unknown = set(call.given) - {"f", "lang", "crs"}
+        if unknown:
+            raise BadInputError("ogc_unknown_parameter", place=min(unknown)[:100])
+        crs = asked.crs_of(call.given, "crs", documents.offered(call.speaker, one))
+        name = call.request.path_params["feature"]
+        row = np.array([one.row(name)])
+        path = f"/collections/{one.id}/items/{quote(name, safe='')}"
+        headers = {"content-crs": f"<{crs}>"}
+        if call.html:
+            values = geojson.properties(one, row)[0]
+            title = call.speaker.title(one)
+            body = html_page.feature(call.speaker, title, name, values, path)
+            return call.answer(body.encode(), HTML, headers)
+        speaker = call.speaker
+        links = [
+            *speaker.both(path, GEOJSON),
+            speaker.link("collection", f"/collections/{one.id}", JSON),
+        ]
+        text = next(geojson.features(one, row, crs))
+        return call.answer(
+            f'{text[:-1]},"links":{geojson.dumped(links)}}}'.encode(), GEOJSON, headers
+        )
+
+
+def _about(call: Asked, one: Collection, wanted: Query, found: int, shown: int) -> dict[str, Any]:
+    """Counts and links of a page of features."""
+    path = f"/collections/{one.id}/items"
+    media = HTML if call.html else GEOJSON
+    other = "json" if call.html else "html"
+
+    def turned(**changed: object) -> str:
+        given = {**call.given, **{k: str(v) for k, v in changed.items()}}
+        return f"{path}?{urlencode(given)}" if given else path
+
+    speaker = call.speaker
+    links = [
+        speaker.link("self", turned(), media),
+        speaker.link("alternate", turned(f=other), GEOJSON if call.html else HTML),
+        speaker.link("collection", f"/collections/{one.id}", JSON),
+    ]
+    if wanted.offset + shown < found and shown:
+        links.append(speaker.link("next", turned(offset=wanted.offset + shown), media))
+    if wanted.offset:
+        links.append(
+            speaker.link("prev", turned(offset=max(0, wanted.offset - wanted.limit)), media)
+        )
+    return {"numberMatched": found, "numberReturned": shown, "links": links}
+
+
+class Asked:
+    """One request: who asks for what, in which form and language, and the ways to answer it."""
+
+    def __init__(self, request: Request, workspace: Workspace) -> None:
+        self.request = request
+        self.workspace = workspace
+        self.audience: Audience = audience(request)
+        pairs = request.query_params.multi_items()
+        self.given = dict(pairs)
+        if len(self.given) != len(pairs):
+            twice = next(k for k, _ in pairs if [n for n, _ in pairs].count(k) > 1)
+            raise BadInputError("ogc_parameter", place=twice[:100], value="2×")
+        form = self.given.get("f")
+        if form not in {None, "json", "html"}:
+            raise BadInputError("ogc_parameter", place="f", value=str(form)[:100])
+        accept = request.headers.get("accept", "")
+        self.html = form == "html" or (form is None and "text/html" in accept)
+        self.speaker = Speaker(_base(request), language(request), workspace.city())
+        encoding = request.headers.get("accept-encoding", "").encode("latin-1")
+        self.gzip = accepts_gzip(encoding)
+
+    def here(self) -> str:
+        """The path below the service with its parameters, but without form and language."""
+        rest = {k: v for k, v in self.given.items() if k not in {"f", "lang"}}
+        path = self.request.url.path
+        below = path[path.index("/ogc") + 4 :]
+        return f"{quote(below)}?{urlencode(rest)}" if rest else quote(below)
+
+    def tag(self, *parts: str) -> str:
+        """The ETag of the answer to this very request from data of these versions."""
+        said = "\n".join(
+            (*parts, str(self.request.url), self.speaker.lang, str(self.html), str(self.gzip),
+             self.audience, version("citymap"))
+        )  # fmt: skip
+        return f'"{blake2b(said.encode(), digest_size=12).hexdigest()}"'
+
+    def has(self, tag: str) -> bool:
+        """Whether the asker holds the answer already."""
+        theirs = self.request.headers.get("if-none-match")
+        return theirs is not None and etag_matches(theirs.encode("latin-1"), tag.encode())
+
+    def _headers(self) -> dict[str, str]:
+        scope = "no-cache" if self.audience == "public" else "private, no-cache"
+        return {
+            **CORS,
+            "cache-control": scope,
+            "vary": "Accept, Accept-Language, Accept-Encoding, Cookie",
+            "content-language": self.speaker.lang,
+        }
+
+    def unchanged(self, tag: str) -> Response:
+        """304."""
+        return Response(None, 304, {**self._headers(), "etag": tag})
+
+    def answer(self, body: bytes, media: str, headers: dict[str, str]) -> Response:
+        """A body, zipped where that is wanted; without an ETag it gets that of its bytes."""
+        more = {**self._headers(), **headers}
+        if "etag" not in more:
+            more["etag"] = self.tag(blake2b(body, digest_size=12).hexdigest())
+            if self.has(more["etag"]):
+                return self.unchanged(more["etag"])
+        if self.gzip and len(body) > SMALL_BYTES:
+            packer = zlib.compressobj(GZIP_LEVEL, wbits=31)
+            body = packer.compress(body) + packer.flush()
+            more["content-encoding"] = "gzip"
+        return Response(body, 200, more, _media(media))
+
+    def stream(self, pieces: Iterator[bytes], media: str, headers: dict[str, str]) -> Response:
+        """A long body piece by piece."""
+        more = {**self._headers(), **headers}
+        if self.gzip:
+            pieces = _zipped(pieces)
+            more["content-encoding"] = "gzip"
+        return StreamingResponse(iterate_in_threadpool(pieces), 200, more, _media(media))
+
+    def document(
+        self,
+        about: dict[str, Any],
+        as_page: Callable[[Speaker, dict[str, Any]], str],
+        media: str = JSON,
+    ) -> Response:
+        """A document as JSON or as a page; it takes no parameters but form and language.
+
+        Raises:
+            BadInputError: it was given another.
+        """
+        unknown = set(self.given) - {"f", "lang"}
+        if unknown:
+            raise BadInputError("ogc_unknown_parameter", place=min(unknown)[:100])
+        if self.html:
+            return self.answer(as_page(self.speaker, about).encode(), HTML, {})
+        return self.answer(geojson.dumped(about).encode(), media, {})
+
+
+def _media(media: str) -> str:
+    return f"{media}; charset=utf-8" if media == HTML else media
+
+
+def _zipped(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(GZIP_LEVEL, wbits=31)
+    for piece in pieces:
+        packed = packer.compress(piece)
+        if packed:
+            yield packed
+    yield packer.flush()
+
+
+def _base(request: Request) -> str:
+    """Where the service stands as the asker sees it, prefix and all."""
+    path = request.url.path
+    return f"{request.url.scheme}://{request.url.netloc}{path[: path.index('/ogc')]}/ogc"
+
+
+def _error(error: CitymapError, request: Request) -> Response:
+    lang = language(request)
+    said = error.as_dict(lang)
+    if error.key in {"not_a_city", "not_found"}:
+        said["message"] = CitymapError("no_city").as_dict(lang)["message"]
+    text = f"{said['message']} → {said['remedy']}"
+    status = STATUS_CODES.get(error.key, 500)
+    body = geojson.dumped({"code": error.key, "description": text})
+    return Response(body.encode(), status, {**CORS, "cache-control": "no-store"}, JSON)
