@@ -16,9 +16,8 @@ from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+import citymap.share.ogc.doors  # noqa: F401  (enters them)
 from citymap.errors import BadInputError, CitymapError
-from citymap.share.doors import Door, Knock, declare
-from citymap.share.exchange.export import layer_ids
 from citymap.share.ogc import documents, geojson, html_page
 from citymap.share.ogc import query as asked
 from citymap.share.ogc.collection import Collection, Collections
@@ -38,53 +37,16 @@ if TYPE_CHECKING:
     from citymap.settings import Settings
     from citymap.share.ogc.query import Query
 
-KINDS = (
-    "buildings", "exposure", "hazard", "leave_by", "shelters", "wifi", "aed", "reports", "closures",
-)  # fmt: skip
 GZIP_LEVEL = 3  # a page of a thousand buildings: a tenth of its size in a few milliseconds
 SMALL_BYTES = 1024
 CORS = {
     "access-control-allow-origin": "*",  # no cookie goes with it: what anybody may see
     "access-control-expose-headers": "content-crs, etag, link",
 }
-_PATH = "/ogc/collections/{collection}"
-
-
-def _each(*ends: str) -> Callable[[Workspace], list[Knock]]:
-    return lambda workspace: [
-        Knock(f"/ogc/collections/{layer}{end}") for layer in layer_ids(workspace) for end in ends
-    ]
-
-
-def _feature_knocks(workspace: Workspace) -> list[Knock]:
-    client = Collections()
-    found = client.all(Workspace(workspace.root), "public")
-    return [
-        Knock(f"/ogc/collections/{c.id}/items/{quote(one, safe='')}{form}")
-        for c in found
-        for one in c.ids(np.arange(min(c.count, 5)))
-        for form in ("", "?f=html")
-    ]
-
-
-def _plain(path: str) -> Callable[[Workspace], list[Knock]]:
-    return lambda _: [Knock(path), Knock(f"{path}?f=html")]
-
-
-declare(
-    Door("/ogc", kinds=KINDS, knocks=_plain("/ogc")),
-    Door("/ogc/conformance", nothing="the names of standards"),
-    Door("/ogc/api", kinds=KINDS, knocks=_plain("/ogc/api")),
-    Door("/ogc/collections", kinds=KINDS, knocks=_plain("/ogc/collections")),
-    Door(_PATH, kinds=KINDS, knocks=_each("", "?f=html")),
-    Door(f"{_PATH}/queryables", kinds=KINDS, knocks=_each("/queryables", "/queryables?f=html")),
-    Door(f"{_PATH}/items", kinds=KINDS, knocks=_each("/items?limit=10000", "/items?limit=100&f=html")),
-    Door(f"{_PATH}/items/{{feature}}", kinds=KINDS, knocks=_feature_knocks),
-)  # fmt: skip
 
 
 class Ogc:
-    """The routes of one city."""
+    """The routes of one city (their doors are declared in `citymap.share.ogc.doors`)."""
 
     def __init__(self, settings: Settings, collections: Collections | None = None) -> None:
         self._settings = settings

@@ -1,0 +1,50 @@
+"""The doors of `/ogc`, and how a test knocks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import quote
+
+import numpy as np
+
+from citymap.share.doors import Door, Knock, declare
+from citymap.share.exchange.export import layer_ids
+from citymap.share.ogc.collection import Collections
+from citymap.workspace import Workspace
+
+KINDS = (
+    "buildings", "exposure", "hazard", "leave_by", "shelters", "wifi", "aed", "reports", "closures",
+)  # fmt: skip
+_PATH = "/ogc/collections/{collection}"
+
+
+def _each(*ends: str) -> Callable[[Workspace], list[Knock]]:
+    return lambda workspace: [
+        Knock(f"/ogc/collections/{layer}{end}") for layer in layer_ids(workspace) for end in ends
+    ]
+
+
+def _feature_knocks(workspace: Workspace) -> list[Knock]:
+    found = Collections().all(workspace, "public")
+    return [
+        Knock(f"/ogc/collections/{c.id}/items/{quote(one, safe='')}{form}")
+        for c in found
+        for one in c.ids(np.arange(min(c.count, 5)))
+        for form in ("", "?f=html")
+    ]
+
+
+def _plain(path: str) -> Callable[[Workspace], list[Knock]]:
+    return lambda _: [Knock(path), Knock(f"{path}?f=html")]
+
+
+declare(
+    Door("/ogc", kinds=KINDS, knocks=_plain("/ogc")),
+    Door("/ogc/conformance", nothing="the names of standards"),
+    Door("/ogc/api", kinds=KINDS, knocks=_plain("/ogc/api")),
+    Door("/ogc/collections", kinds=KINDS, knocks=_plain("/ogc/collections")),
+    Door(_PATH, kinds=KINDS, knocks=_each("", "?f=html")),
+    Door(f"{_PATH}/queryables", kinds=KINDS, knocks=_each("/queryables", "/queryables?f=html")),
+    Door(f"{_PATH}/items", kinds=KINDS, knocks=_each("/items?limit=10000", "/items?limit=100&f=html")),
+    Door(f"{_PATH}/items/{{feature}}", kinds=KINDS, knocks=_feature_knocks),
+)  # fmt: skip
