@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ FIRST = np.zeros(1, np.int64)
 
 
 def channel(
-    ground_m: NDArray[np.float64], dx: float, n: float, *, depth_m: float | NDArray[np.float64] = 0.0,
+    ground_m: NDArray[np.floating[Any]], dx: float, n: float, *, depth_m: float | NDArray[np.floating[Any]] = 0.0,
     theta: float = solver.THETA, alpha: float = solver.ALPHA, precision: solver.Precision = "float64",
 ) -> solver.Solver:  # fmt: skip
     """One row of cells of ground heights along x."""
@@ -33,9 +33,13 @@ def channel(
     )
 
 
-def level_west(made: solver.Solver, t_s: NDArray[np.float64], level_m: NDArray[np.float64]) -> None:
+def level_west(
+    made: solver.Solver, t_s: NDArray[np.floating[Any]], level_m: NDArray[np.floating[Any]]
+) -> None:
     """Hold a level at the west end."""
-    made.edges.append(Edge(k.EDGE_STAGE, 0, FIRST, Series(t_s, level_m)))
+    made.edges.append(
+        Edge(k.EDGE_STAGE, 0, FIRST, Series(t_s.astype(float), level_m.astype(float)))
+    )
 
 
 def level_east(made: solver.Solver, level_m: float) -> None:

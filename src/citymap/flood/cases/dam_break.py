@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 HIGH, END, DX, HALF = 10.0, 25.0, 5.0, 500.0
 
 
-def ritter_m(x: NDArray[np.float64], t: float) -> NDArray[np.float64]:
+def ritter_m(x: NDArray[np.floating[Any]], t: float) -> NDArray[np.floating[Any]]:
     """Ritter 1892: dam at x = 0, water to the left."""
     c = np.sqrt(solver.GRAVITY * HIGH)
     wave = (2 * c - x / t) ** 2 / (9 * solver.GRAVITY)
     return np.where(x < -c * t, HIGH, np.where(x > 2 * c * t, 0.0, wave))
 
 
-def stoker_m(x: NDArray[np.float64], t: float, low: float) -> NDArray[np.float64]:
+def stoker_m(x: NDArray[np.floating[Any]], t: float, low: float) -> NDArray[np.floating[Any]]:
     """Stoker 1957: rarefaction, plateau and shock; the plateau by bisection."""
     g = solver.GRAVITY
     c0 = np.sqrt(g * HIGH)

@@ -6,7 +6,7 @@ neglects inertia altogether; on the same mask it shows the error of the model, n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 N, U, END = 0.03, 1.0, 3600.0
 
 
-def exact_m(behind_m: NDArray[np.float64]) -> NDArray[np.float64]:
+def exact_m(behind_m: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Depth at a distance behind the front (Newton's method from the Hunter solution)."""
     g = solver.GRAVITY
     least = 7 * U**2 / (4 * g)
@@ -32,7 +32,7 @@ def exact_m(behind_m: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(behind_m > 0, h, 0.0)
 
 
-def hunter_m(behind_m: NDArray[np.float64]) -> NDArray[np.float64]:
+def hunter_m(behind_m: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Hunter, Horritt, Bates, Wilson & Werner 2005."""
     return np.asarray((7 / 3 * N**2 * U**2 * np.maximum(behind_m, 0)) ** (3 / 7))
 
