@@ -44,6 +44,7 @@ OPEN = {
     "/ogc", "/ogc/conformance", "/ogc/api", "/ogc/collections", "/ogc/collections/{collection}",
     "/ogc/collections/{collection}/queryables", "/ogc/collections/{collection}/items",
     "/ogc/collections/{collection}/items/{feature:path}",
+    "/feeds/reports.geojson", "/feeds/reports.rss", "/feeds/closures.geojson", "/feeds/photos/{name}",
     "/healthz", "/metrics", "/auth/login", "/auth/logout", "/auth/session",  # /metrics: by address
 }  # fmt: skip
 FIELD = {"/auth/password"}

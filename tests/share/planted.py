@@ -10,13 +10,20 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "reports")]
+import report_samples
+
 import small_city
 from citymap.progress import Quiet
+from citymap.reports import closures, desk, photos, receive
+from citymap.reports.model import Sender
+from citymap.store import shared_store
 from citymap.tiles import build
 from citymap.workspace import Workspace
 
 SECRET = "himitsu-7f3a"  # noqa: S105  (what no audience may see)
+# Also the exact place of a report (no door to the public gives more than four places of these).
+HIDDEN = (SECRET.encode(), b"139.88123456", b"36.55123456")
 PRIVATE_TABLES = (
     "people.parquet",
     "places/vulnerable_residents.parquet",
@@ -75,14 +82,41 @@ def make(root: Path, *, tiles: bool = True) -> Workspace:
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = [{"name": f"{SECRET} 町 bldg", "lon": small_city.WEST, "lat": small_city.SOUTH}]
         pq.write_table(pa.Table.from_pylist(rows), path)
-    for name in ("photos/a.jpg", "store.sqlite", "notes.txt", "layers/own.txt"):
+    for name in ("photos/a.jpg", "notes.txt", "layers/own.txt"):
         (workspace.root / name).parent.mkdir(exist_ok=True)
         (workspace.root / name).write_bytes(SECRET.encode())
+    plant_reports(workspace)
     if tiles:
         build(workspace, progress=Quiet(), workers=1)
         version = json.loads((workspace.tiles / "manifest.json").read_text())["version"]
         plant_in_tiles(workspace, version)
     return workspace
+
+
+def plant_reports(workspace: Workspace) -> None:
+    """Reports in every state, each with secrets in all that its writer gave; two are published."""
+    store = shared_store(workspace)
+    for number in range(6):
+        picture = photos.check(
+            report_samples.picture(exif=report_samples.exif(secret=SECRET), comment=SECRET.encode())
+            + SECRET.encode()
+        )
+        data = report_samples.body(
+            text=f"{SECRET} です", contact=SECRET, lon=139.88123456, lat=36.55123456
+        )
+        report = report_samples.checked(data, photos=[picture.sent_sha256])
+        sender = Sender(f"{SECRET}-sender", "field")
+        receive.accept(store, workspace, report, [picture], sender=sender, at=report_samples.AT)
+        desk.note(store, report.id, SECRET, by=f"{SECRET}-staff")
+        desk.assign(store, [report.id], f"{SECRET}-staff", by=f"{SECRET}-staff")
+        if number < 4:
+            desk.move(store, [report.id], "confirmed", by=SECRET, note=SECRET)
+        if number < 3:
+            desk.publish(store, [report.id], by=SECRET, text="通れません")
+            desk.release_photo(store, workspace, report.id, 0, by=SECRET)
+        if number == 2:
+            desk.redact(store, workspace, report.id, by=SECRET, why=SECRET)
+    closures.refresh(store, workspace)
 
 
 def plant_in_tiles(workspace: Workspace, version: str) -> None:

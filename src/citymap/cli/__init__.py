@@ -17,6 +17,7 @@ from citymap import __version__, city_messages
 from citymap.errors import BadInputError, CancelledError, CitymapError
 from citymap.i18n import t
 from citymap.progress import Terminal
+from citymap.reports import place
 from citymap.settings import Settings, terminal_language
 from citymap.workspace import Workspace
 
@@ -33,12 +34,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="machine-readable answe
 def workspace(city: Path | None) -> Workspace:
     """The workspace named on the command line or in the environment."""
     folder = city or Settings().city
-    if city is not None:
-        Settings(city=city)  # a wrong key in the city's own file is refused too
+    settings = Settings(city=city) if city is not None else Settings()  # refuses a wrong key too
     if folder is None:
         raise BadInputError("no_city")
-    city_messages.use(Workspace(folder.resolve()))
-    return Workspace(folder.resolve())
+    found = Workspace(folder.resolve())
+    city_messages.use(found)
+    place.use(found, settings.store)
+    return found
 
 
 @contextmanager

@@ -59,16 +59,14 @@ def _time(value: Any, place: str) -> datetime | None:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-def closure_file(workspace: Workspace) -> Path | None:
-    """Where the city keeps its closures: `closures.parquet`, else `closures.geojson`."""
-    for name in ("closures.parquet", "closures.geojson"):
-        if (workspace.root / name).is_file():
-            return workspace.root / name
-    return None
+def closure_files(workspace: Workspace) -> list[Path]:
+    """Where closures are: the city's own files, and `live/closures.parquet` of confirmed reports."""
+    names = ("closures.parquet", "closures.geojson", "live/closures.parquet")
+    return [workspace.root / name for name in names if (workspace.root / name).is_file()]
 
 
 def read_closures(workspace: Workspace) -> list[Closure]:
-    """Closures of the city, none where it has no such file.
+    """Closures of the city from all its files, none where it has no such file.
 
     Columns or properties: `id`, `valid_from`, `valid_until` (RFC 3339; without zone UTC),
     `depth_m`, `active` (False: switched off). Positions are lon, lat.
@@ -76,9 +74,10 @@ def read_closures(workspace: Workspace) -> list[Closure]:
     Raises:
         BadInputError: the file cannot be read, or a time or shape in it is wrong.
     """
-    path = closure_file(workspace)
-    if path is None:
-        return []
+    return [closure for path in closure_files(workspace) for closure in _read(path)]
+
+
+def _read(path: Path) -> list[Closure]:
     try:
         if path.suffix == ".parquet":
             rows = pq.read_table(path).to_pylist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,8 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from citymap.errors import BadInputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from citymap.workspace import Workspace
 
 FILE = "report-categories.toml"
@@ -108,4 +107,20 @@ def catalogue(workspace: Workspace | None) -> Catalogue:
         stamp = path.stat().st_mtime_ns if path is not None else None
     except OSError:
         stamp = None
-    return _shipped() if path is None or stamp is None else _own(path, stamp)
+    found = _shipped() if path is None or stamp is None else _own(path, stamp)
+    _LAST_GOOD[path] = found
+    return found
+
+
+_LAST_GOOD: dict[Path | None, Catalogue] = {}
+
+
+def in_force(workspace: Workspace) -> Catalogue:
+    """The list for those who send and read: a slip in the city's file must not shut the door.
+
+    The last list that could be read, else ours; staff are told of the slip by `catalogue`.
+    """
+    try:
+        return catalogue(workspace)
+    except BadInputError:
+        return _LAST_GOOD.get(workspace.root / FILE, _shipped())

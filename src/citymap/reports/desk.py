@@ -291,6 +291,24 @@ def withhold(store: Store, ids: Iterable[str], *, by: str) -> None:
                 audit.record(connection, actor=by, action="report.withhold", subject=report_id)
 
 
+def set_effect(
+    store: Store, ids: Iterable[str], *, on: bool, by: str, until: datetime | None = None
+) -> None:
+    """Let confirmed reports close their roads (`until`: staff's own end), or switch that off.
+
+    Raises:
+        ReportError: there is no such report.
+    """
+    with store.write() as connection:
+        for report_id in ids:
+            row = _row(connection, report_id, None)
+            effect = "auto" if on else "off"
+            detail = {"effect": effect, "until": until.isoformat() if until else None}
+            _change(connection, row, by=by, kind="effect", detail=detail, effect=effect,
+                    effect_until=until)  # fmt: skip
+            audit.record(connection, actor=by, action=f"report.effect_{effect}", subject=report_id)
+
+
 def release_photo(
     store: Store, workspace: Workspace, report_id: str, number: int, *, by: str
 ) -> str:

@@ -24,6 +24,8 @@ NEXT: Mapping[Status, tuple[Status, ...]] = {
 OPEN: frozenset[Status] = frozenset({"new", "confirmed", "in_progress", "reopened"})
 CONFIRMED: frozenset[Status] = frozenset({"confirmed", "in_progress", "resolved"})
 
+IN_FORCE: frozenset[Status] = frozenset({"confirmed", "in_progress"})
+
 Release = Literal["received", "checked", "released", "withheld"]
 Source = Literal["form", "staff", "open311", "images"]
 PositionSource = Literal["gps", "map", "address", "photo", "unknown"]
@@ -128,6 +130,8 @@ class Report:
     public_text: str
     assigned_to: str
     merged_into: str | None
+    effect: str
+    effect_until: datetime | None
     version: int
     changed_at: datetime
     redacted_at: datetime | None

@@ -46,7 +46,8 @@ class Rule(_Strict):
     `fields` are dotted paths (`risks.depth_m`; `x.*` lets a whole subtree through); `names` limits
     rows of free name/value pairs below a path by patterns on their `name`; `states` are the release
     states that count; positions are moved to the middle of a cell of `blur_m`; a count below its
-    number in `min_counts` becomes null. `fields`, `names` and `states` are inherited; blur and
+    number in `min_counts` becomes null. `blur_by` names a field of the record that holds its own
+    blur in metres (a category's); without a number there, `blur_m` holds. `fields`, `names` and `states` are inherited; blur and
     counts are the audience's own.
     """
 
@@ -55,6 +56,7 @@ class Rule(_Strict):
     names: dict[str, tuple[str, ...]] = {}
     states: tuple[str, ...] = ()
     blur_m: Annotated[float, Field(ge=0, le=50_000)] = 0.0
+    blur_by: str = ""
     min_counts: dict[str, int] = {}
 
 
@@ -87,6 +89,7 @@ class Allowance:
     names: Mapping[str, tuple[str, ...]]
     states: tuple[str, ...]
     blur_m: float
+    blur_by: str
     min_counts: Mapping[str, int]
 
 
@@ -120,7 +123,7 @@ def allowance(kind: str, audience: Audience) -> Allowance | None:
     tree: dict[str, Any] = {}
     names: dict[str, tuple[str, ...]] = {}
     states: set[str] = set()
-    blur_m, min_counts = rule.blur_m, rule.min_counts
+    blur_m, blur_by, min_counts = rule.blur_m, rule.blur_by, rule.min_counts
     seen: set[Audience] = set()
     at: Audience | None = audience
     while at is not None and at not in seen:
@@ -136,7 +139,7 @@ def allowance(kind: str, audience: Audience) -> Allowance | None:
             names[below] = (*names.get(below, ()), *patterns)
         states |= set(one.states)
         at = one.inherit
-    return Allowance(tree, names, tuple(sorted(states)), blur_m, min_counts)
+    return Allowance(tree, names, tuple(sorted(states)), blur_m, blur_by, min_counts)
 
 
 def may_see(kind: str, audience: Audience) -> bool:
@@ -179,7 +182,8 @@ def release(
             count = released.get(name)
             if isinstance(count, int | float) and not isinstance(count, bool) and count < least:
                 released[name] = None
-        out.append(_blurred_record(released, allowed.blur_m) if allowed.blur_m else released)
+        blur_m = _own_blur(record.get(allowed.blur_by), allowed.blur_m)
+        out.append(_blurred_record(released, blur_m) if blur_m else released)
     return out
 
 
@@ -253,16 +257,20 @@ def _named(row: Mapping[str, Any], patterns: Sequence[str] | None) -> bool:
     return isinstance(name, str) and any(fnmatchcase(name, p) for p in patterns)
 
 
-def blurred(lon: Any, lat: Any, blur_m: float) -> tuple[Any, Any]:
+def blurred(lon: Any, lat: Any, blur_m: Any) -> tuple[Any, Any]:
     """Middles of the cells of about `blur_m` metres that hold the points (lon, lat in degrees).
 
-    The same place always gives the same answer, so asking again tells nothing more. NaN stays NaN.
+    The same place always gives the same answer, so asking again tells nothing more. NaN stays NaN;
+    0 m is no blur. `blur_m` may be one number or one for each point.
     """
-    dlat = blur_m / METRES_PER_DEGREE
+    dlat = np.maximum(blur_m, 1e-9) / METRES_PER_DEGREE
     new_lat = (np.floor(np.asarray(lat, float) / dlat) + 0.5) * dlat
     dlon = dlat / np.maximum(np.cos(np.radians(new_lat)), 0.01)
     new_lon = (np.floor(np.asarray(lon, float) / dlon) + 0.5) * dlon
-    return np.round(new_lon, 7), np.round(new_lat, 7)
+    return (
+        np.round(np.where(np.equal(blur_m, 0), lon, new_lon), 7),
+        np.round(np.where(np.equal(blur_m, 0), lat, new_lat), 7),
+    )
 
 
 def _blurred_record(record: dict[str, Any], blur_m: float) -> dict[str, Any]:
@@ -275,6 +283,10 @@ def _blurred_record(record: dict[str, Any], blur_m: float) -> dict[str, Any]:
     if "geometry" in record:
         record["geometry"] = _blurred_geojson(record["geometry"], blur_m)
     return record
+
+
+def _own_blur(value: object, otherwise: float) -> float:
+    return float(value) if _is_degrees(value) and value >= 0 else otherwise  # type: ignore[arg-type, operator]
 
 
 def _is_degrees(value: object) -> bool:
@@ -308,6 +320,9 @@ def release_table(kind: str, table: pa.Table, audience: Audience) -> pa.Table:
             else [None] * table.num_rows
         )  # fmt: skip
         table = table.filter(pa.array([state in allowed.states for state in states], pa.bool_()))
+    blur_m: Any = allowed.blur_m
+    if allowed.blur_by in table.column_names:
+        blur_m = np.array([_own_blur(v, blur_m) for v in table[allowed.blur_by].to_pylist()])
     table = table.select([n for n in table.column_names if n in allowed.tree])
     for i, name in enumerate(table.column_names):
         column = table[name]
@@ -324,7 +339,7 @@ def release_table(kind: str, table: pa.Table, audience: Audience) -> pa.Table:
         {k: table.schema.metadata[k] for k in kept} if "geometry" in table.column_names else {}
     )
     table = table.replace_schema_metadata(metadata)
-    return _blurred_table(table, allowed.blur_m) if allowed.blur_m else table
+    return _blurred_table(table, blur_m) if np.any(blur_m) else table
 
 
 def _nested(column: pa.ChunkedArray, allowed: Allowance, name: str) -> pa.ChunkedArray:
@@ -352,7 +367,7 @@ def _narrowed(kind: pa.DataType, tree: Mapping[str, Any]) -> pa.DataType:
     return kind
 
 
-def _blurred_table(table: pa.Table, blur_m: float) -> pa.Table:
+def _blurred_table(table: pa.Table, blur_m: Any) -> pa.Table:
     names = table.column_names
     if {"lon", "lat"} & set(names):
         nothing = np.full(table.num_rows, np.nan)

@@ -186,6 +186,8 @@ REPORTS = Table(  # on PostGIS the migration adds `geom`, made from lon and lat 
     Column("public_text", Text, nullable=False),
     Column("assigned_to", String(128), nullable=False),
     Column("merged_into", String(36), ForeignKey("reports.id")),
+    Column("effect", String(8), nullable=False, server_default="auto"),  # on roads: auto, or off
+    Column("effect_until", UtcTime),  # staff's own end of it; null: as the category says
     Column("version", Integer, nullable=False),  # of its events: two people cannot overwrite
     Column("changed_at", UtcTime, nullable=False),
     Column("redacted_at", UtcTime),

@@ -60,6 +60,8 @@ OUR_PREFIXES = (
     "/auth",
     "/report/",
     "/ogc",
+    "/feeds",
+    "/open311",
 )
 FILE_PREFIXES = (
     "/map",

@@ -11,6 +11,7 @@ from starlette.routing import Mount, Route
 
 from citymap import city_messages
 from citymap.i18n import own_wording
+from citymap.reports import place
 from citymap.settings import Settings
 from citymap.share import tile_files
 from citymap.share.doors import Door, Knock, declare
@@ -18,6 +19,7 @@ from citymap.web import metrics
 from citymap.web.access import guarded, open_to_all
 from citymap.web.api import Api
 from citymap.web.auth import Auth
+from citymap.web.feeds import Feeds
 from citymap.web.file_door import ByteCache, FileDoor, Rewrite, as_it_is
 from citymap.web.identity import People
 from citymap.web.ogc import Ogc
@@ -100,6 +102,7 @@ def routes(settings: Settings | None = None) -> list[BaseRoute]:
     settings = settings or Settings()
     if settings.city is not None:
         city_messages.use(Workspace(settings.city))
+        place.use(Workspace(settings.city), settings.store)
     api = Api(settings)
     people = People(settings)
 
@@ -116,6 +119,7 @@ def routes(settings: Settings | None = None) -> list[BaseRoute]:
         *api.routes(),
         *Ogc(settings).routes(),
         *Reports(people).routes(),
+        *Feeds(people).routes(),
         *Auth(people).routes(),
         *metrics.routes(settings, people),
     ]

@@ -20,7 +20,7 @@ from starlette.routing import Mount, Route
 
 from citymap.errors import BadInputError
 from citymap.reports import incoming, photos, receive
-from citymap.reports.categories import catalogue
+from citymap.reports.categories import in_force
 from citymap.reports.model import MAX_CONTACT, MAX_PHOTOS, MAX_TEXT, Receipt, ReportError, Sender
 from citymap.share import area_map
 from citymap.share.doors import Door, Knock, declare
@@ -117,7 +117,7 @@ class Reports:
 
     def _prepared(self) -> tuple[bytes, bytes]:
         workspace, city = self.city()
-        listed = catalogue(workspace)
+        listed = in_force(workspace)
         stamp = (area_map.stamps(workspace), listed)
         with self._forming:
             if self._form is None or self._form[0] != stamp:
@@ -186,7 +186,7 @@ class Reports:
         clock = incoming.moment(sent.clock) if sent.clock else None
         hashes = [hashlib.sha256(body).hexdigest() for body in sent.photos]
         report = incoming.read(
-            data, photos=hashes, catalogue=catalogue(workspace), bbox=city.bbox, at=at, clock=clock
+            data, photos=hashes, catalogue=in_force(workspace), bbox=city.bbox, at=at, clock=clock
         )
         checked = [photos.check(body) for body in sent.photos]
         return receive.accept(

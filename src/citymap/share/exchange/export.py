@@ -105,7 +105,8 @@ def _every_file(workspace: Workspace, audience: Audience) -> Iterator[bytes]:
 declare(
     Door(
         "share export",
-        kinds=tuple(k for k in ("buildings", "exposure", "hazard", "leave_by", "shelters", "wifi", "aed") if k in kinds()),
+        kinds=tuple(k for k in ("buildings", "exposure", "hazard", "leave_by", "shelters", "wifi", "aed",
+                            "reports", "closures") if k in kinds()),
         emit=_every_file,
     )
 )  # fmt: skip
