@@ -39,7 +39,8 @@ def _area(x, y, n):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, parallel=True)
 def zonal(xs, ys, ring_start, polygon_start, item_start, grid, left, top, size_x, size_y, out):  # type: ignore[no-untyped-def]
-    """For each item fill `out`: maximum, area-weighted mean, area with a value, area inside the grid.
+    """For each item fill `out`: maximum, area-weighted mean, area with a value, area inside the grid,
+    minimum.
 
     Rings are open (last point not repeated) and in the grid's CRS; the first ring of a polygon is
     its shell, the others holes. `left`, `top` are the grid's corner, sizes positive. Cells that
@@ -47,7 +48,7 @@ def zonal(xs, ys, ring_start, polygon_start, item_start, grid, left, top, size_x
     """
     rows, columns = grid.shape
     for item in prange(item_start.size - 1):
-        peak, total, known, covered = np.nan, 0.0, 0.0, 0.0
+        peak, least, total, known, covered = np.nan, np.nan, 0.0, 0.0, 0.0
         first, last = polygon_start[item_start[item]], polygon_start[item_start[item + 1]]
         a, b = ring_start[first], ring_start[last]
         if b > a:
@@ -92,7 +93,10 @@ def zonal(xs, ys, ring_start, polygon_start, item_start, grid, left, top, size_x
                             total += share * value
                             if np.isnan(peak) or value > peak:
                                 peak = value
+                            if np.isnan(least) or value < least:
+                                least = value
         out[item, 0] = peak
         out[item, 1] = total / known if known > 0 else np.nan
         out[item, 2] = known
         out[item, 3] = covered
+        out[item, 4] = least

@@ -21,7 +21,8 @@ REASONS = (
     "collapse_unsurveyed", "depth_unsurveyed", "storeys_estimated", "hazard_requires_leaving",
 )  # fmt: skip
 
-STAY_HAZARDS = frozenset({"river_flood", "inland_flood", "storm_surge"})  # the others: leave
+# 洪水等・高潮 (the city model calls 高潮 high_tide, the open lists storm_surge); the others: leave
+STAY_HAZARDS = frozenset({"river_flood", "inland_flood", "storm_surge", "high_tide"})
 NO_COLLAPSE_ZONES = frozenset(
     {"inland_flood"}
 )  # 家屋倒壊等氾濫想定区域 are drawn for rivers and coasts

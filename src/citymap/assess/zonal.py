@@ -27,10 +27,11 @@ POINT_M = 0.05  # half side of the square that stands for a point
 
 @dataclass(frozen=True, slots=True)
 class Zonal:
-    """By shape: the maximum and the area-weighted mean of the cells under it (NaN: no value), and
-    the shares of its area that have a value and that lie inside the grid."""
+    """By shape: the largest, the least and the area-weighted mean of the cells under it (NaN: no
+    value), and the shares of its area that have a value and that lie inside the grid."""
 
     peak: NDArray[np.float64]
+    least: NDArray[np.float64]
     mean: NDArray[np.float64]
     known_share: NDArray[np.float64]
     covered_share: NDArray[np.float64]
@@ -94,8 +95,8 @@ def on_grid(path: Path, geometry: NDArray[Any], *, progress: Progress | None = N
             raise BadInputError("dem_rotated", place=path.name)
         all_rings = rings(geometry, epsg)
         count = len(geometry)
-        out = np.full((count, 4), np.nan)
-        out[:, 2:] = 0
+        out = np.full((count, 5), np.nan)
+        out[:, 2:4] = 0
         left, top, size_x, size_y = t.c, t.f, t.a, -t.e
         bounds = all_rings.bounds
         inside = (
@@ -115,12 +116,16 @@ def on_grid(path: Path, geometry: NDArray[Any], *, progress: Progress | None = N
             grid = source.read(1, window=((begin, end), (0, source.width)), masked=True)
             values = np.ma.filled(grid.astype(np.float32), np.nan)
             part = _taken(all_rings, chosen)
-            found = np.empty((chosen.size, 4))
+            found = np.empty((chosen.size, 5))
             k.zonal(*part, values, left, top - begin * size_y, size_x, size_y, found)
             out[chosen] = found
     area = np.where(all_rings.area > 0, all_rings.area, np.nan)
     return Zonal(
-        out[:, 0], out[:, 1], np.nan_to_num(out[:, 2] / area), np.nan_to_num(out[:, 3] / area)
+        out[:, 0],
+        out[:, 4],
+        out[:, 1],
+        np.nan_to_num(out[:, 2] / area),
+        np.nan_to_num(out[:, 3] / area),
     )
 
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from citymap.workspace import Workspace
 
-Quantity = Literal["depth", "rank", "duration", "collapse_flow", "collapse_erosion", "zone", "surveyed_extent"]  # fmt: skip
-QUANTITIES: tuple[Quantity, ...] = ("depth", "rank", "duration", "collapse_flow", "collapse_erosion", "zone", "surveyed_extent")  # fmt: skip
+Quantity = Literal["depth", "rank", "duration", "collapse_flow", "collapse_erosion", "zone", "surveyed_extent", "arrival"]  # fmt: skip
+QUANTITIES: tuple[Quantity, ...] = ("depth", "rank", "duration", "collapse_flow", "collapse_erosion", "zone", "surveyed_extent", "arrival")  # fmt: skip
 BORROWED: tuple[Quantity, ...] = ("duration", "collapse_flow", "collapse_erosion")
-SUFFIX = re.compile(r"[_-](depth|rank|duration|collapse_flow|collapse_erosion|zone|surveyed_extent)$")  # fmt: skip
+SUFFIX = re.compile(r"[_-](depth|rank|duration|collapse_flow|collapse_erosion|zone|surveyed_extent|arrival)$")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

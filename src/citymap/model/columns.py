@@ -264,5 +264,10 @@ EXPOSURE = Table(
         Column("verdict", pa.string(), "leave | unknown | stay_upstairs | outside_assumed_area", nullable=False),
         Column("dry_floor", pa.int16(), "lowest floor above the water, 1 the ground floor"),
         Column("reasons", pa.list_(pa.string()), "codes of citymap.assess.verdict.REASONS", nullable=False),
+        Column("hazard", pa.string(), "hazard of the set; in `combined` of the set that decided the verdict"),
+        Column("scale", pa.string(), "L1 or L2, where it is known; likewise"),
+        Column("arrival_h", pa.float64(), "earliest arrival of the water at the footprint", "h"),
+        Column("zones", pa.list_(pa.string()), "codes of citymap.hazard.zones.ZONES: 土砂災害 and tsunami zones"),
+        Column("disagrees", pa.bool_(), "sources of the set disagree here: see exposure/<set>.disagreements.csv"),
     ),
 )  # fmt: skip
