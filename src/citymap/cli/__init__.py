@@ -257,6 +257,7 @@ def _register() -> None:
         "backup",
         "desktop",
         "doctor",
+        "evacuate",
         "exposure",
         "fetch",
         "flood",

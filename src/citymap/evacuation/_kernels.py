@@ -134,3 +134,140 @@ def highest(values, cell, cell_start, out):  # type: ignore[no-untyped-def]
             if not np.isnan(value) and not value <= best:
                 best = value
         out[line] = best
+
+
+@njit(cache=True)
+def finish(t, length, v_dry, row, cls, speeds, slice_s):  # type: ignore[no-untyped-def]
+    """When a person who enters a link at t reaches its end: (reached, time, share of the length).
+
+    Speed is the lesser of `v_dry` and `speeds[cls, slice, row]` (row -1: always dry), slice by
+    slice; the last slice lasts for ever. Speed 0 is a closed link: not reached, at what time, and
+    how far they came.
+    """
+    if row < 0:
+        return True, t + length / v_dry, 1.0
+    slices = speeds.shape[1]
+    s = min(int(t / slice_s), slices - 1)
+    left, now = length, t
+    while True:
+        v = min(v_dry, speeds[cls, s, row])
+        if v <= 0.0:
+            return False, now, 1.0 - left / length
+        if s == slices - 1:
+            return True, now + left / v, 1.0
+        end = (s + 1) * slice_s
+        reach = v * (end - now)
+        if reach >= left:
+            return True, now + left / v, 1.0
+        left -= reach
+        now = end
+        s += 1
+
+
+@njit(cache=True)
+def latest_entry(deadline, length, v_dry, row, cls, speeds, slice_s):  # type: ignore[no-untyped-def]
+    """The latest time to enter a link so that its end is reached by the deadline; -inf: never.
+
+    The inverse of `finish` for speeds that never rise with time.
+    """
+    if row < 0:
+        return deadline - length / v_dry
+    slices = speeds.shape[1]
+    if deadline == np.inf:
+        if speeds[cls, slices - 1, row] > 0.0:
+            return np.inf
+        deadline = (slices - 1) * slice_s
+    s = min(int(np.ceil(deadline / slice_s)) - 1, slices - 1)
+    left, now = length, deadline
+    while s >= 0:
+        v = min(v_dry, speeds[cls, s, row])
+        begin = s * slice_s
+        if v <= 0.0:
+            left, now = length, begin
+        else:
+            reach = v * (now - begin)
+            if reach >= left:
+                return now - left / v
+            left -= reach
+            now = begin
+        s -= 1
+    return -np.inf
+
+
+@njit(cache=True)
+def latest_departure(start, out, head, length, v_link, row, cls, speeds, slice_s, sources, offset, next_link, latest, label):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Latest departure of every node for a person of one class who must reach a source in time.
+
+    `v_link` is the dry speed on each link (0: not theirs), `row` the row of each edge in
+    `speeds`, which must never rise with time. `offset` is the latest arrival at each source
+    (infinite: at any time). `next_link` is the first link of the way, `label` the source; -1 and
+    -inf where there is none.
+    """
+    n = start.size - 1
+    keys = np.empty(out.size + sources.size + 1)
+    items = np.empty(out.size + sources.size + 1, np.int32)
+    size = 0
+    for k in range(n):
+        latest[k] = -np.inf
+        label[k] = -1
+        next_link[k] = -1
+    for k in range(sources.size):
+        node = sources[k]
+        if node >= 0 and (offset[k] > latest[node] or label[node] < 0):
+            latest[node] = offset[k]
+            label[node] = k
+    # Nodes that can wait for ever: a breadth-first search, no order needed.
+    stack = np.empty(n, np.int32)
+    top = 0
+    for k in range(sources.size):
+        node = sources[k]
+        if node >= 0 and label[node] == k and latest[node] == np.inf:
+            stack[top] = node
+            top += 1
+    first = 0
+    last = speeds.shape[1] - 1
+    while first < top:
+        node = stack[first]
+        first += 1
+        for k in range(start[node], start[node + 1]):
+            link = out[k] ^ 1
+            other = head[out[k]]
+            if latest[other] == np.inf or v_link[link] <= 0.0:
+                continue
+            r = row[link >> 1]
+            if r < 0 or speeds[cls, last, r] > 0.0:
+                latest[other] = np.inf
+                label[other] = label[node]
+                next_link[other] = link
+                stack[top] = other
+                top += 1
+    for k in range(n):
+        if latest[k] > -np.inf:
+            # Only the border of the endless region can reach further nodes.
+            border = latest[k] < np.inf
+            if not border:
+                for j in range(start[k], start[k + 1]):
+                    if latest[head[out[j]]] < np.inf:
+                        border = True
+                        break
+            if border:
+                size = heap_push(keys, items, size, -latest[k], k)
+    while size > 0:
+        key, node = -keys[0], items[0]
+        size = heap_pop(keys, items, size)
+        if key < latest[node]:
+            continue
+        for k in range(start[node], start[node + 1]):
+            other = head[out[k]]
+            if latest[other] >= key:
+                continue
+            link = out[k] ^ 1
+            if v_link[link] <= 0.0:
+                continue
+            e = link >> 1
+            at = latest_entry(key, length[e], v_link[link], row[e], cls, speeds, slice_s)
+            if at > latest[other]:
+                latest[other] = at
+                label[other] = label[node]
+                next_link[other] = link
+                size = heap_push(keys, items, size, -at, other)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
@@ -379,3 +379,27 @@ def split(
             **same,
         )
     ), nodes, of  # fmt: skip
+
+
+def with_edge(
+    network: Network, u: int, v: int, points: NDArray[np.float64], *, width_m: float
+) -> Network:
+    """The network with one more footpath between two nodes (vertices in metres from u to v)."""
+    one = np.ones(1, bool)
+    length = float(np.hypot(*np.diff(points, axis=0).T).sum())
+
+    def more(name: str, value: object) -> NDArray[Any]:
+        old = getattr(network, name)
+        return np.concatenate([old, np.array([value], old.dtype)])
+
+    return _indexed(
+        replace(
+            network, u=more("u", u), v=more("v", v), length_m=more("length_m", max(length, 0.1)),
+            width_m=more("width_m", width_m), rise_m=more("rise_m", np.nan),
+            source=more("source", -1), foot=np.concatenate([network.foot, one]),
+            points=np.concatenate([network.points, points]),
+            point_start=np.append(network.point_start, len(network.points) + len(points)),
+            **{n: np.concatenate([getattr(network, n), ~one])
+               for n in ("bridge", "underpass", "stairs", "car_forward", "car_backward")},
+        )
+    )  # fmt: skip

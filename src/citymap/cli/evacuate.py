@@ -1,0 +1,67 @@
+"""`citymap evacuate …`: evacuation scenarios."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from citymap import cli
+from citymap.i18n import t
+from citymap.settings import terminal_language
+
+app = typer.Typer(
+    no_args_is_help=True, help="Evacuation simulation. 避難シミュレーションを行います。"
+)
+
+ScenarioArgument = Annotated[
+    Path, typer.Argument(metavar="SCENARIO.toml", help="scenario with [evacuation]")
+]
+OutOption = Annotated[Path, typer.Option("--out", help="folder of the results")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, max=256, help="processes for replicates (all cores)"),
+]
+SchedulerOption = Annotated[str | None, typer.Option("--scheduler", help="Dask scheduler for replicates, tcp://…")]  # fmt: skip
+
+
+def register(main: typer.Typer) -> None:
+    """Enter `citymap evacuate …`."""
+    main.add_typer(app, name="evacuate")
+
+
+@app.command("run")
+def run(
+    scenario: ScenarioArgument,
+    out: OutOption,
+    city: cli.CityOption = None,
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    json: cli.JsonOption = False,
+) -> None:
+    """Run a scenario: people, water and shelters in time.
+
+    シナリオを計算し、結果のフォルダーを書きます。
+    """
+    from citymap.evacuation.run import run as evacuate
+    from citymap.evacuation.scenario import read_scenario
+
+    with cli.command(json=json) as progress:
+        target = cli.workspace(city)
+        summary = evacuate(
+            target, read_scenario(scenario.resolve()), out.resolve(), workers=workers,
+            scheduler=scheduler, progress=progress,
+        )  # fmt: skip
+        lang = terminal_language()
+
+        def text() -> str:
+            names = ("people", "evacuated", "vertical", "stranded", "en_route", "waiting", "stayed")
+            lines = []
+            for name in names:
+                ci = summary.get("ci95", {}).get(name)
+                more = f" [{ci[0]:,.1f} – {ci[1]:,.1f}]" if ci else ""
+                lines.append(f"{t(f'evacuation.{name}', lang)}: {summary[name]:,}{more}")
+            return "\n".join([*lines, f"→ {out}"])
+
+        cli.answer(summary, text, json=json)

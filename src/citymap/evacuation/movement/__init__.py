@@ -1,0 +1,1 @@
+"""Movement of people over the links of a network, in continuous time."""

@@ -1,0 +1,17 @@
+"""Published laws of walking speed in water, one file each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from citymap.evacuation.person import Person
+from citymap.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# (depth m, flow speed m/s, person) → walking speed m/s, infinite where the law says nothing.
+Law = Callable[["NDArray[np.float64]", "NDArray[np.float64]", Person], "NDArray[np.float64]"]
+LAWS: Registry[Law] = Registry(__name__)

@@ -1,0 +1,223 @@
+"""A city made ready for one scenario: network, homes, shelters, water and closures joined."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from citymap import crs
+from citymap.errors import BadInputError
+from citymap.evacuation import people as crowd
+from citymap.evacuation.attach import Joiner
+from citymap.evacuation.closures import closed_edges, closure_file, read_closures
+from citymap.evacuation.conditions import Conditions, Shut, conditions
+from citymap.evacuation.homes import Homes, read_homes
+from citymap.evacuation.network import Network, split, with_edge
+from citymap.evacuation.network_files import read_barriers, read_lines, read_roads
+from citymap.evacuation.shelters import FLOODED_M, Shelters, read_shelters
+from citymap.evacuation.speed_laws import LAWS
+from citymap.evacuation.stability import LIMITS
+from citymap.evacuation.water import Water, read_flood
+from citymap.progress import Progress, Quiet
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from citymap.evacuation.people import People
+    from citymap.evacuation.scenario import Evacuation, Scenario
+    from citymap.workspace import Workspace
+
+DEFAULT_HOURS = 6.0
+CLOSED_DEPTH_M = 0.2  # a report of water this deep closes the road until it expires
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """Everything that stays the same from replicate to replicate.
+
+    `stop` is the node of each listed shelter (-1: does not count), `stop_off_m` the way from there
+    to its door. Homes are attached to edges.
+    """
+
+    network: Network
+    homes: Homes
+    people: People
+    shelters: Shelters
+    stop: NDArray[np.int32]
+    stop_off_m: NDArray[np.float64]
+    water: Water
+    shut: tuple[Shut, ...]
+    horizon_s: float
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def conditions(self, given: Evacuation, *, flood_delay_h: float = 0.0) -> Conditions:
+        """The laws of the scenario tabulated over edges and time."""
+        return conditions(
+            self.water.delayed(flood_delay_h) if flood_delay_h else self.water,
+            law=LAWS.load()[given.speed_law], limit=LIMITS.load()[given.stability],
+            horizon_s=self.horizon_s, slice_s=given.step_s, shut=self.shut,
+        )  # fmt: skip
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def prepare(workspace: Workspace, scenario: Scenario, *, progress: Progress | None = None) -> Town:
+    """Read and join all that a scenario names.
+
+    Raises:
+        BadInputError: something is absent, empty, or of another place; it says what.
+    """
+    progress = progress or Quiet()
+    given, epsg = scenario.evacuation, workspace.city().epsg
+    progress.update(0, 6, "network")
+    path = scenario.path(given.network, workspace.root)
+    if path.resolve() == workspace.roads.resolve():
+        network = read_roads(workspace, epsg=epsg)
+    else:
+        network = read_lines(path, epsg=epsg, terrain_path=workspace.terrain)
+    inputs = {"network": path}
+    barriers = read_barriers(workspace, epsg=epsg)
+    for extra in given.extra_paths:
+        network = _with_path(network, np.array(extra.line, float), extra.width_m)
+    progress.update(1, 6, "homes")
+    homes = read_homes(workspace, epsg=epsg)
+    inputs["buildings"] = workspace.buildings
+    shelter_path = scenario.path(given.shelters, workspace.root)
+    inputs["shelters"] = shelter_path
+    shelters = read_shelters(shelter_path, given, homes, epsg=epsg)
+    there = Joiner(network, barriers=barriers).attach(shelters.x, shelters.y)
+    shelters = shelters.without(there.edge < 0, "off_network")
+    joined = np.flatnonzero(there.edge >= 0)
+    network, nodes, _ = split(network, there.edge[joined], there.at_m[joined])
+    stop = np.full(shelters.count, -1, np.int32)
+    stop[joined] = nodes
+    progress.update(2, 6, "flood")
+    water, horizon_h = Water.none(network.edges), given.duration_h or DEFAULT_HOURS
+    if given.flood != "none":
+        folder = scenario.path(given.flood, workspace.root)
+        flood = read_flood(folder, network, (shelters.x, shelters.y), progress=progress)
+        water = flood.water
+        inputs["flood"] = folder / "flood.nc" if folder.is_dir() else folder
+        shelters = shelters.without(np.nan_to_num(flood.point_peak_m) >= FLOODED_M, "flooded")
+        if given.duration_h is None:
+            horizon_h = max(float(water.times_s[-1]) / 3600, 1.0)
+    if not shelters.usable.any():
+        raise BadInputError("evacuation_no_usable_shelter", hazard=given.hazard)
+    stop[~shelters.usable] = -1
+    orders = given.order_time_h
+    latest = max(orders.values(), default=0.0) if isinstance(orders, dict) else orders
+    if latest >= horizon_h:
+        raise BadInputError("evacuation_order_too_late", order=latest, end=horizon_h)
+    progress.update(3, 6, "homes")
+    homes = homes.joined(Joiner(network, barriers=barriers))
+    progress.update(4, 6, "people")
+    counts = _counts(scenario, workspace, homes, epsg, inputs)
+    everybody = crowd.populate(counts, stream(scenario.scenario.seed, 0, "people"))
+    progress.update(5, 6, "closures")
+    shut, closures = _shut(workspace, network, given.start, horizon_h)
+    file = closure_file(workspace)
+    if file is not None:
+        inputs["closures"] = file
+    assert homes.attached is not None  # noqa: S101  (joined above)
+    components = network.component_sizes()
+    notes: dict[str, Any] = {
+        "network": {
+            "nodes": network.nodes, "edges": network.edges, "components": len(components),
+            "largest_component": components[0], "bridges": int(network.bridge.sum()),
+            "underpasses": int(network.underpass.sum()),
+            **{n: int(getattr(network.repairs, n)) for n in network.repairs.__slots__},
+        },
+        "homes_off_network": int((homes.attached.edge < 0).sum()),
+        "homes_across_barrier": int(homes.attached.across.sum()),
+        "edges_outside_flood": water.outside,
+        "edges_flooded": int((water.row >= 0).sum()),
+        "shelters_unused": {
+            i: w for i, w in zip(shelters.id, shelters.why_not, strict=True) if w
+        },
+        "shelters_capacity_assumed": [
+            i for i, c, u in zip(shelters.id, shelters.capacity_from, shelters.usable, strict=True)
+            if u and c != "given"
+        ],
+        "closures": closures,
+        "inputs": {k: {"file": p.name, "sha256": _digest(p)} for k, p in sorted(inputs.items())
+                   if p.is_file()},
+        "latest_order_after_flood": bool(
+            len(water.times_s) > 1 and water.row.max(initial=-1) >= 0
+            and latest * 3600 >= _first_wet_s(water)
+        ),
+    }  # fmt: skip
+    progress.update(6, 6, "ready")
+    return Town(
+        network, homes, everybody, shelters, stop, np.nan_to_num(there.off_m), water, tuple(shut),
+        horizon_h * 3600, notes,
+    )  # fmt: skip
+
+
+def _first_wet_s(water: Water) -> float:
+    wet = (water.depth_m > 0.1).any(axis=1)
+    return float(water.times_s[int(wet.argmax())]) if wet.any() else float("inf")
+
+
+def _with_path(network: Network, lon_lat: NDArray[np.float64], width_m: float) -> Network:
+    x, y = crs.project(lon_lat[:, 0], lon_lat[:, 1], network.epsg)
+    ends = Joiner(network).attach(x[[0, -1]], y[[0, -1]])
+    if (ends.edge < 0).any():
+        raise BadInputError("evacuation_path_off_network")
+    network, nodes, _ = split(network, ends.edge, ends.at_m)
+    points = np.column_stack([x, y])
+    points[0] = network.x[nodes[0]], network.y[nodes[0]]
+    points[-1] = network.x[nodes[1]], network.y[nodes[1]]
+    return with_edge(network, int(nodes[0]), int(nodes[1]), points, width_m=width_m)
+
+
+def _counts(
+    scenario: Scenario, workspace: Workspace, homes: Homes, epsg: int, inputs: dict[str, Path]
+) -> NDArray[np.int64]:
+    given = scenario.evacuation
+    if given.population.file is not None:
+        path = scenario.path(given.population.file, workspace.root)
+        inputs["population"] = path
+        return crowd.counts_of_file(path, homes, night=given.night, epsg=epsg)
+    weights = crowd.capacity_weights(homes, night=given.night)
+    total = given.population.from_buildings
+    if total is True:
+        total = round(float(weights.sum()))
+    return crowd.shared_out(int(total or 0), weights)
+
+
+def _shut(
+    workspace: Workspace, network: Network, start: datetime | None, horizon_h: float
+) -> tuple[list[Shut], list[str]]:
+    """Closures as seconds of the scenario; without its start time, those valid now, throughout."""
+    shut, ids = [], []
+    for closure in read_closures(workspace):
+        if closure.depth_m is not None and closure.depth_m < CLOSED_DEPTH_M:
+            continue
+        if start is None:
+            if not closure.valid_at():
+                continue
+            first, last = 0.0, np.inf
+        else:
+            zero = start if start.tzinfo else start.replace(tzinfo=UTC)
+            first = (closure.valid_from - zero).total_seconds() if closure.valid_from else 0.0
+            last = (closure.valid_until - zero).total_seconds() if closure.valid_until else np.inf
+            if last <= 0 or first >= horizon_h * 3600:
+                continue
+        edges = closed_edges(network, [closure.shape])
+        if edges.any():
+            shut.append(Shut(edges, max(first, 0.0), last))
+            ids.append(closure.id)
+    return shut, ids
+
+
+def stream(seed: int, replicate: int, purpose: str) -> np.random.Generator:
+    """Random numbers of one purpose: the same for two plans of one seed, whatever else they draw."""
+    tag = int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:4], "little")
+    return np.random.Generator(np.random.Philox(key=[seed, (replicate << 32) | tag]))
