@@ -22,6 +22,7 @@ def exposure(
     json: cli.JsonOption = False,
 ) -> None:  # fmt: skip
     """Exposure and verdict of every building for each hazard set. 全棟の浸水想定と避難の判定を作ります。"""
+    from citymap.assess import shelter_audit
     from citymap.assess.exposure import compute
     from citymap.tiles.exposure import publish
 
@@ -29,6 +30,7 @@ def exposure(
         target = cli.workspace(city)
         counts = compute(target, only=hazard, progress=progress)
         publish(target)
+        shelter_audit.current(target)
         lang = terminal_language()
 
         def text() -> str:

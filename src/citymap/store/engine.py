@@ -256,7 +256,11 @@ def _keep_redo(path: Path, connection: Connection) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a SQLite database page by page under its own locks; `target` appears when complete."""
+    """Copy a SQLite database page by page under its own locks; `target` appears when complete.
+
+    Raises:
+        StoreError: the source is damaged.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
@@ -271,6 +275,10 @@ def copy_file(source: Path, target: Path) -> None:
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         temporary.replace(target)
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorname", "") not in {"SQLITE_CORRUPT", "SQLITE_NOTADB"}:
+            raise
+        raise StoreError("store_damaged", place=str(source), reason=str(error)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -222,3 +222,26 @@ REPORT_PHOTOS = Table(
     Index("ix_report_photos_sha256", "sha256"),
     Index("ix_report_photos_public_name", "public_name"),
 )  # fmt: skip
+
+OPENINGS = Table(  # of shelters, only ever added to: the last row of a place counts
+    "openings", METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("place_id", String(128), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("head_count", Integer),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Index("ix_openings_place_id_seq", "place_id", "seq"),
+)  # fmt: skip
+
+ORDERS = Table(  # of the municipality, only ever added to: the last row counts
+    "orders", METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("mode", String(16), nullable=False),
+    Column("level", Integer),
+    Column("hazard", String(32), nullable=False),
+    Column("districts", JSON, nullable=False),
+    Column("message", JSON, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", String(128), nullable=False),
+)  # fmt: skip

@@ -32,5 +32,6 @@ class Screen:
 PAGES = (
     Screen("public_map", ":material/public:", Role.STAFF),
     Screen("hazard_buildings", ":material/apartment:", Role.STAFF),
+    Screen("shelters", ":material/night_shelter:", Role.STAFF),
     Screen("jobs", ":material/settings:", Role.STAFF),
 )
