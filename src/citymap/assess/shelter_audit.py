@@ -19,7 +19,8 @@ import shapely
 
 from citymap import crs
 from citymap.assess.exposure import City as Judged
-from citymap.assess.exposure import answers, look_up
+from citymap.assess.exposure import answers
+from citymap.assess.look_up import look_up
 from citymap.assess.verdict import MAX_HOURS, STAY_HAZARDS, Answer, Building, estimated_storeys
 from citymap.hazard.sets import HazardSet, hazard_sets
 from citymap.model.columns import Column, Table
