@@ -146,7 +146,7 @@ def compute(workspace: Workspace) -> pa.Table:
                 audited(
                     site, hazard, given[i], depth_m=depth,
                     duration_h=None if math.isnan(hours) else hours,
-                    surveyed=bool(found.surveyed[i]), **zones,
+                    surveyed=bool(found.surveyed[i]), unclear=bool(found.unclear[i]), **zones,
                 )
             )  # fmt: skip
     return pa.Table.from_pylist(rows, schema=TABLE.schema())
@@ -154,9 +154,10 @@ def compute(workspace: Workspace) -> pa.Table:
 
 def audited(
     site: Site, hazard: HazardSet, answer: Answer, *, depth_m: float, duration_h: float | None,
-    surveyed: bool, collapse_flow: bool | None, collapse_erosion: bool | None,
+    surveyed: bool, collapse_flow: bool | None, collapse_erosion: bool | None, unclear: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """One row. `depth_m` NaN is outside where `surveyed`, infinite inside with unknown depth."""
+    """One row. `depth_m` NaN is outside where `surveyed`, infinite inside with unknown depth;
+    `unclear` where an area of an unknown class touches the place."""
     column = DESIGNATION.get(hazard.hazard)
     designated = site.place.get(column) if column else None
     wet = depth_m > 0
@@ -173,6 +174,8 @@ def audited(
     elif wet and (site.building is None or "storeys_unknown" in answer.reasons):
         unknown.append("building_unknown" if site.building is None else "storeys_unknown")
     elif math.isinf(depth_m):
+        unknown.append("depth_unknown")
+    if unclear and "depth_unknown" not in unknown:
         unknown.append("depth_unknown")
     if not surveyed and not wet:
         unknown.append("depth_unsurveyed")

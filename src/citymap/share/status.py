@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import shapely
 
@@ -18,11 +19,14 @@ from citymap.share.gate import release_one
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from citymap.layers.catalogue import Audience
     from citymap.store import Store
     from citymap.workspace import Workspace
 
 MAX_AGE_S = 900
+PLACES = 4
 
 
 def status(workspace: Workspace, store: Store, audience: Audience = "public") -> dict[str, Any]:
@@ -76,10 +80,18 @@ def _closures(workspace: Workspace) -> list[dict[str, Any]] | None:
     except BadInputError:
         return None
     return [
-        {"id": c.id, "geometry": shapely.geometry.mapping(c.shape), "depth_m": c.depth_m,
-         "until": _moment(c.valid_until)}
+        {
+            "geometry": shapely.geometry.mapping(shapely.transform(c.shape, _coarse)),
+            "depth_m": c.depth_m,
+            "until": _moment(c.valid_until),
+        }
         for c in found
-    ]  # fmt: skip
+    ]
+
+
+def _coarse(lon_lat: NDArray[np.float64]) -> NDArray[np.float64]:
+    """To four places (about 10 m): the road is told, not where the one stood who reported it."""
+    return np.round(lon_lat, PLACES)
 
 
 def _emitted(workspace: Workspace, audience: Audience) -> Iterator[bytes]:
