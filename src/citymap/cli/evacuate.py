@@ -65,3 +65,37 @@ def run(
             return "\n".join([*lines, f"→ {out}"])
 
         cli.answer(summary, text, json=json)
+
+
+@app.command("leave-by")
+def leave_by(
+    scenario: ScenarioArgument,
+    out: OutOption,
+    city: cli.CityOption = None,
+    json: cli.JsonOption = False,
+) -> None:
+    """The latest safe departure of every building and mobility class.
+
+    すべての建物の退避期限（安全に出発できる最後の時刻）を求めます。
+    """
+    from citymap.evacuation.leave_by import leave_by as compute
+    from citymap.evacuation.scenario import read_scenario
+
+    with cli.command(json=json) as progress:
+        target = cli.workspace(city)
+        summary = compute(
+            target, read_scenario(scenario.resolve()), out.resolve(), progress=progress
+        )
+        lang = terminal_language()
+
+        def text() -> str:
+            lines = [
+                f"{name}: "
+                + ", ".join(
+                    f"{t(f'evacuation.leave_by.{k}', lang)} {n:,}" for k, n in counts.items()
+                )
+                for name, counts in summary["mobility"].items()
+            ]
+            return "\n".join([*lines, f"→ {out / 'leave_by.parquet'}"])
+
+        cli.answer(summary, text, json=json)

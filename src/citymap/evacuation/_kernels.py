@@ -271,3 +271,52 @@ def latest_departure(start, out, head, length, v_link, row, cls, speeds, slice_s
                 label[other] = label[node]
                 next_link[other] = link
                 size = heap_push(keys, items, size, -at, other)
+
+
+@njit(cache=True)
+def lengths_of_ways(next_link, head, length, out):  # type: ignore[no-untyped-def]
+    """Metres from each node along `next_link` to the end of its way; the links form a forest."""
+    n = next_link.size
+    stack = np.empty(n, np.int32)
+    for k in range(n):
+        out[k] = -1.0
+    for k in range(n):
+        top, node = 0, k
+        while out[node] < 0 and next_link[node] >= 0:
+            stack[top] = node
+            top += 1
+            node = head[next_link[node]]
+        if out[node] < 0:
+            out[node] = 0.0
+        far = out[node]
+        while top > 0:
+            top -= 1
+            far += length[next_link[stack[top]] >> 1]
+            out[stack[top]] = far
+    return out
+
+
+@njit(cache=True)
+def latest_from_homes(latest, label, far, node, leg, edge, v, row, cls, speeds, slice_s, when, goal, metres):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Latest departure of each home over the better of its two nodes (n, 2); -inf where none.
+
+    `leg` are the metres to either node, walked along `edge`; `far` the metres on from each node.
+    """
+    for i in range(edge.size):
+        when[i] = -np.inf
+        goal[i] = -1
+        metres[i] = np.nan
+        if edge[i] < 0:
+            continue
+        for side in range(2):
+            at = node[i, side]
+            if latest[at] == -np.inf:
+                continue
+            t = latest_entry(
+                latest[at], max(leg[i, side], 0.01), v, row[edge[i]], cls, speeds, slice_s
+            )
+            way = leg[i, side] + far[at]
+            if t > when[i] or (t == when[i] and t > -np.inf and way < metres[i]):
+                when[i] = t
+                goal[i] = label[at]
+                metres[i] = way

@@ -52,12 +52,15 @@ class People:
     age: NDArray[np.int8]  # index into AGES
     mobility: NDArray[np.int8]  # index into MOBILITY
     household: NDArray[np.int32]
-    assumptions: tuple[tuple[str, str], ...] = ()
 
     @property
     def count(self) -> int:
         """Number of people."""
         return len(self.home)
+
+
+_NONE = np.empty(0, np.int32)
+NOBODY = People(_NONE, _NONE.astype(np.int8), _NONE.astype(np.int8), _NONE)
 
 
 def shared_out(total: int, weights: NDArray[np.float64]) -> NDArray[np.int64]:

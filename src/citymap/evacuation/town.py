@@ -14,7 +14,7 @@ from citymap import crs
 from citymap.errors import BadInputError
 from citymap.evacuation import people as crowd
 from citymap.evacuation.attach import Joiner
-from citymap.evacuation.closures import closed_edges, closure_file, read_closures
+from citymap.evacuation.closures import closed_edges, closure_files, read_closures
 from citymap.evacuation.conditions import Conditions, Shut, conditions
 from citymap.evacuation.homes import Homes, read_homes
 from citymap.evacuation.network import Network, split, with_edge
@@ -68,8 +68,14 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def prepare(workspace: Workspace, scenario: Scenario, *, progress: Progress | None = None) -> Town:
-    """Read and join all that a scenario names.
+def prepare(
+    workspace: Workspace,
+    scenario: Scenario,
+    *,
+    populated: bool = True,
+    progress: Progress | None = None,
+) -> Town:
+    """Read and join all that a scenario names; with `populated` False without people.
 
     Raises:
         BadInputError: something is absent, empty, or of another place; it says what.
@@ -118,13 +124,15 @@ def prepare(workspace: Workspace, scenario: Scenario, *, progress: Progress | No
     progress.update(3, 6, "homes")
     homes = homes.joined(Joiner(network, barriers=barriers))
     progress.update(4, 6, "people")
-    counts = _counts(scenario, workspace, homes, epsg, inputs)
-    everybody = crowd.populate(counts, stream(scenario.scenario.seed, 0, "people"))
+    everybody = crowd.NOBODY
+    if populated:
+        counts = _counts(scenario, workspace, homes, epsg, inputs)
+        everybody = crowd.populate(counts, stream(scenario.scenario.seed, 0, "people"))
     progress.update(5, 6, "closures")
     shut, closures = _shut(workspace, network, given.start, horizon_h)
-    file = closure_file(workspace)
-    if file is not None:
-        inputs["closures"] = file
+    inputs |= {
+        f"closures {p.relative_to(workspace.root).as_posix()}": p for p in closure_files(workspace)
+    }
     assert homes.attached is not None  # noqa: S101  (joined above)
     components = network.component_sizes()
     notes: dict[str, Any] = {
