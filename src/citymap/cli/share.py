@@ -55,3 +55,22 @@ def export_layer(
             lambda: "\n".join([*(f"→ {f}" for f in files), *(f"* {n}" for n in notes)]),
             json=json,
         )
+
+
+@app.command("qgis")
+def qgis_project(
+    out: Annotated[Path, typer.Option("--out", help="folder for citymap.qgz, citymap.map and layers/")],
+    city: cli.CityOption = None,
+    url: Annotated[str, typer.Option(help="address where MapServer will answer with the mapfile")] = "http://localhost/cgi-bin/mapserv",
+    audience: Annotated[Audience, typer.Option(help="who will read it: what the privacy gate lets through")] = "public",
+    json: cli.JsonOption = False,
+) -> None:  # fmt: skip
+    """Write a QGIS project and a MapServer mapfile of every layer: WMS 1.3 and WFS 2.0.
+
+    全レイヤーの QGIS プロジェクトと MapServer の設定を書き出します（WMS 1.3、WFS 2.0）。
+    """
+    with cli.command(json=json):
+        from citymap.share.servers import write
+
+        files = [str(p) for p in write(cli.workspace(city), out, audience=audience, url=url)]
+        cli.answer({"files": files}, lambda: "\n".join(f"→ {f}" for f in files), json=json)

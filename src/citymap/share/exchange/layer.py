@@ -50,6 +50,7 @@ class Outgoing:
     raster: Path | None = None
     source: str = ""
     vintage: str = ""
+    legend: str = ""
     published: tuple[Mapping[str, str], ...] = ()
 
 

@@ -51,6 +51,7 @@ class Collection:
     vintage: str = ""
     style: Style | None = None
     raster: Path | None = None
+    legend: str = ""
     _rows: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -159,7 +160,7 @@ def prepared(outgoing: Outgoing, version: str) -> Collection:
             )
     return Collection(
         outgoing.id, outgoing.title, table.replace_schema_metadata(None).combine_chunks(), wkb, bounds,
-        version, outgoing.source, outgoing.vintage, outgoing.style, outgoing.raster,
+        version, outgoing.source, outgoing.vintage, outgoing.style, outgoing.raster, outgoing.legend,
     )  # fmt: skip
 
 

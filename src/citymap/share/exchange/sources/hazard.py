@@ -93,6 +93,7 @@ def _load(workspace: Workspace, layer: str, audience: Audience) -> Outgoing | No
             raster,
             source=source,
             vintage=vintage,
+            legend=legend.id,
         )
     table = release_table("hazard", pq.read_table(workspace.hazards / f"{name}.parquet"), audience)
     style = None
@@ -131,7 +132,9 @@ def _flood(workspace: Workspace, layer: str, audience: Audience) -> Outgoing | N
         "en": f"Flood scenario, maximum depth: {layer}",
     }
     legend = legends()[DEPTH]
-    return Outgoing(layer, title, class_polygons(path, legend), _legend_style(legend), path)
+    return Outgoing(
+        layer, title, class_polygons(path, legend), _legend_style(legend), path, legend=DEPTH
+    )
 
 
 SOURCES.register("flood")(

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import rasterio
 from rasterio.transform import from_origin
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
 import small_city
 from citymap import crs
 from citymap.model.columns import EXPOSURE
