@@ -52,7 +52,7 @@ def qgs(city: City, shapes: Sequence[Shapes], cells: Sequence[Cells]) -> str:
     order = "".join(f"<layer id={quoteattr(_id(one))}/>" for one in listed)
     maps = "".join([*map(_shapes, shapes), *map(_cells, cells)])
     return (
-        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+        "<!DOCTYPE qgis>\n"
         f'<qgis projectname={quoteattr(city.name)} version="{VERSION}">'
         f"<title>{escape(city.name)}</title>"
         f"<projectCrs>{_system(city.epsg)}</projectCrs>"
