@@ -26,6 +26,7 @@ class Page {
   private city!: City;
   private bridge: Bridge;
   private selectedRow = -1;
+  private described = 'null';
   private paintedFor = '';
   matching = 0;
 
@@ -257,7 +258,9 @@ class Page {
 
   private applyDeck(json: unknown): void {
     const described = readDeck(json);
-    if (described.view && !location.hash.includes('v=')) this.map.fly(described.view);
+    const view = JSON.stringify(described.view ?? null); // the same view again does not take the person back
+    if (described.view && view !== this.described && !location.hash.includes('v=')) this.map.fly(described.view);
+    this.described = view;
     if (described.buildings) this.change(described.buildings);
     this.map.setExtra(described.layers);
   }

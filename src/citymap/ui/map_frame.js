@@ -41,7 +41,7 @@ function open(parent, url, title) {
       flush(bridge);
     } else if (message.type === "click") {
       bridge.trigger("click", { row: message.row, gml_id: message.gml_id, lon: message.lon,
-        lat: message.lat, layer: message.layer });
+        lat: message.lat, layer: message.layer, properties: message.properties });
     } else if (message.type === "view") {
       bridge.set("view", { bounds: message.bounds, zoom: message.zoom });
     } else if (message.type === "error") {
@@ -72,6 +72,7 @@ export default function (component) {
     bridge = open(parentElement, data.url, data.title);
     bridges.set(parentElement, bridge);
   }
+  if (data.height) parentElement.querySelector(".frame").style.height = data.height;
   bridge.set = setStateValue;
   bridge.trigger = setTriggerValue;
   bridge.wanted = data;

@@ -27,6 +27,7 @@ class MapEvents:
     gml_id: str | None
     bounds: Bounds | None
     error: str | None
+    properties: Mapping[str, Any]  # of the pressed thing of a further layer
 
 
 @cache
@@ -47,17 +48,20 @@ def city_map(
     rules: Sequence[Mapping[str, Any]] = (),
     highlight: str | None = None,
     fly: bool = False,
+    height: str | None = None,
 ) -> MapEvents:
     """Draw the map and return what happened on it.
 
     `own_panel` shows the renderer's own search and legend; without it the page has its own and
-    steers by `colour_by` and `rules` (see `citymap.assess.selection.Rule`).
+    steers by `colour_by` and `rules` (see `citymap.assess.selection.Rule`). `height` is a CSS
+    length; without it the map fills the page.
     """
     data: dict[str, Any] = {
         "url": f"{root_path.rstrip('/')}/map/?embed=1&panel={int(own_panel)}&lang={language()}",
         "title": say("map"),
         "lang": {"lang": language()},
         "panel": {"visible": own_panel},
+        "height": height,
     }
     if not own_panel:
         data |= {
@@ -84,4 +88,5 @@ def city_map(
         gml_id=click.get("gml_id"),
         bounds=west_south_east_north,  # type: ignore[arg-type]
         error=result.get("error"),
+        properties=click.get("properties") or {},
     )

@@ -33,5 +33,7 @@ PAGES = (
     Screen("public_map", ":material/public:", Role.STAFF),
     Screen("hazard_buildings", ":material/apartment:", Role.STAFF),
     Screen("shelters", ":material/night_shelter:", Role.STAFF),
+    Screen("damage_reports", ":material/report:", Role.STAFF),
+    Screen("damage_form", ":material/add_a_photo:", Role.STAFF),
     Screen("jobs", ":material/settings:", Role.STAFF),
 )

@@ -1,0 +1,70 @@
+"""Pairs of reports that may be one, side by side with their photos; a person decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from citymap.reports import desk, photos
+from citymap.reports.categories import in_force
+from citymap.reports.duplicates import pairs
+from citymap.ui import triage_report, who
+from citymap.ui.job_progress import clock
+from citymap.ui.speech import say
+
+if TYPE_CHECKING:
+    from citymap.assess.report_board import Row
+    from citymap.ui.city import OpenCity
+    from citymap.web.identity import Identity
+
+SHOWN = 5
+DIFFERENT = "triage_different"
+
+
+def offer(city: OpenCity, found: Sequence[Row], me: Identity) -> None:
+    """The likeliest pairs among the reports of the list."""
+    rows = {row.report.id: row for row in found}
+    apart: set[tuple[str, str]] = st.session_state.setdefault(DIFFERENT, set())
+    there = [
+        pair
+        for pair in pairs([row.report for row in found], in_force(city.workspace))
+        if (pair.first, pair.second) not in apart
+    ]
+    if not there:
+        return
+    with st.expander(
+        say("triage.pairs", count=len(there)), icon=":material/content_copy:", key="triage_pairs"
+    ):
+        for pair in there[:SHOWN]:
+            one, other = rows[pair.first], rows[pair.second]
+            st.markdown("**" + say(
+                "triage.pair", first=f"№ {one.report.number}", second=f"№ {other.report.number}",
+                metres=round(pair.distance_m), minutes=round(pair.hours * 60),
+            ) + "**")  # fmt: skip
+            for column, row in zip(st.columns(2), (one, other), strict=True):
+                with column:
+                    _side(city, row)
+            same, different = st.columns(2)
+            if same.button(
+                say("triage.pair_merge"), key=f"same_{pair.first}_{pair.second}", width="stretch"
+            ):
+                triage_report.do(
+                    city, lambda p=pair: desk.merge(who.store(), [p.second], p.first, by=me.name),  # type: ignore[misc]
+                    say("triage.done", count=1),
+                )  # fmt: skip
+            if different.button(
+                say("triage.pair_other"), key=f"other_{pair.first}_{pair.second}", width="stretch"
+            ):
+                apart.add((pair.first, pair.second))
+                st.rerun()
+
+
+def _side(city: OpenCity, row: Row) -> None:
+    st.caption(f"№ {row.report.number} {row.title} ・ {clock(row.report.observed_at)}")
+    if row.report.photos:
+        shown = photos.shown(city.workspace, row.report.photos[0], side=900)
+        if shown is not None:
+            st.image(shown, width="stretch")
+    st.text(row.report.text or say("triage.no_text"))

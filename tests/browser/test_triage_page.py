@@ -1,0 +1,73 @@
+"""The staff page 被害報告 in a browser: a new report appears by itself, a press on a row opens it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path[:0] = [
+    str(Path(__file__).parent),
+    str(Path(__file__).parents[1]),
+    str(Path(__file__).parents[1] / "reports"),
+]
+from app_driver import ARGUMENTS, CHROMIUM, HERE, Watched, served
+from killed_server import multipart
+from report_samples import body, exif, picture
+
+import small_city
+
+sync_api = pytest.importorskip("playwright.sync_api")
+pytestmark = [
+    pytest.mark.browser, pytest.mark.slow,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Iterator[str]:
+    city = small_city.make(tmp_path / "city")
+    with served("staff", city.root, HERE / "fake_renderer") as address:
+        yield address
+
+
+def report(base: str, text: str) -> None:
+    said: dict[str, Any] = body(text=text)
+    del said["observed_at"]
+    parts = [
+        ("report", json.dumps(said).encode(), None),
+        ("photo", picture(size=(640, 480), exif=exif()), "a.jpg"),
+    ]
+    raw, kind = multipart(parts)
+    to = http.client.HTTPConnection(base.removeprefix("http://"))
+    to.request("POST", "/api/reports", raw, {"content-type": kind})
+    assert to.getresponse().status == 201
+    to.close()
+
+
+def test_a_new_report_appears_without_reload_and_is_confirmed(base: str) -> None:
+    watched = Watched()
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        watched.watch(page, base)
+        page.goto(f"{base}/damage-reports")
+        page.get_by_text("この条件の通報はありません").wait_for(timeout=60_000)
+        report(base, "堤防から水")
+        page.get_by_role("heading", name="1 件").wait_for(timeout=60_000)
+        grid = page.locator("[data-testid=stDataFrame] canvas").first
+        grid.wait_for()
+        grid.click(position={"x": 14, "y": 52}, force=True)
+        page.get_by_text("堤防から水", exact=True).wait_for(timeout=60_000)
+        page.locator(".st-key-triage_report img").wait_for(timeout=60_000)
+        report(base, "あとから来た通報")
+        page.get_by_role("button", name="新しい通報 1 件を表示").wait_for(timeout=60_000)
+        page.locator("[class*=st-key-to_confirmed] button").click()
+        page.get_by_role("heading", name="・ 確認済み").wait_for(timeout=60_000)
+        assert watched.foreign == []
+        browser.close()

@@ -1,0 +1,166 @@
+"""The page 被害報告: new reports appear, every deed is an event, and a wrong one is said."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "reports")]
+from report_samples import body, checked, exif, picture
+
+import citymap.ui
+import small_city
+from citymap.assess import report_board
+from citymap.reports import desk, photos, receive
+from citymap.reports.categories import FILE
+from citymap.reports.desk import Filter
+from citymap.reports.model import Report, Sender
+from citymap.share.report_files import download
+from citymap.store import engine, shared_store
+from citymap.store.tables import now
+from citymap.workspace import Workspace
+
+PAGE = Path(citymap.ui.__file__).parent / "screens" / "damage_reports.py"
+
+
+@pytest.fixture
+def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    workspace = small_city.make(tmp_path / "town")
+    monkeypatch.setenv("CITYMAP_CITY", str(workspace.root))
+    shared_store(workspace)
+    yield workspace
+    engine._SHARED.pop(str(workspace.root / "store.sqlite")).close()
+
+
+def sent(town: Workspace, *pictures: bytes, **changed: Any) -> Report:
+    store, at = shared_store(town), now()
+    kept = [photos.check(p) for p in pictures]
+    report = checked(
+        body(**{"observed_at": None, **changed}), photos=[k.sent_sha256 for k in kept], at=at
+    )
+    receive.accept(store, town, report, kept, sender=Sender(f"device:{uuid.uuid4()}"), at=at)
+    found = desk.found(store, report.id)
+    assert found is not None
+    return found
+
+
+def again(town: Workspace, report: Report) -> Report:
+    found = desk.found(shared_store(town), report.id)
+    assert found is not None
+    return found
+
+
+def page(**state: Any) -> AppTest:
+    at = AppTest.from_file(str(PAGE), default_timeout=60)
+    for name, value in state.items():
+        at.session_state[name] = value
+    at.run()
+    assert not at.exception, at.exception
+    return at
+
+
+def shown(at: AppTest) -> str:
+    return " ".join(
+        str(e.value)
+        for kind in ("markdown", "caption", "info", "warning", "error")
+        for e in at.get(kind)
+    )
+
+
+def test_an_empty_list_says_so(town: Workspace) -> None:
+    assert "この条件の通報はありません" in shown(page())
+
+
+def test_reports_are_listed_with_trust_district_and_state(town: Workspace) -> None:
+    sent(town, picture(exif=exif()))
+    at = page()
+    assert "1 件" in shown(at)
+    (row,) = at.dataframe[0].value.to_dict("records")
+    assert (row["№"], row["状態"], row["写真"], row["公開"]) == (1, "新着", 1, False)
+    assert row["町字"] in {"本町一丁目", "ヶ丘町"}
+    assert 0 < row["信頼度"] < 1
+    sent(town)
+    at.run()
+    assert "2 件" in shown(at)
+
+
+def test_the_workflow_by_buttons(town: Workspace) -> None:
+    report = sent(town, picture())
+    at = page(triage_open=report.id)
+    at.button(key=f"to_confirmed_{report.id}").click().run()
+    assert again(town, report).status == "confirmed"
+    at.text_area(key=f"public_{report.id}_None").input("通れません")
+    at.button(key=f"publish_{report.id}").click().run()
+    assert (again(town, report).release, again(town, report).public_text) == (
+        "released",
+        "通れません",
+    )
+    at.toggle(key=f"photo_{report.id}_0").set_value(True).run()
+    assert again(town, report).photos[0].public_name
+    at.button(key=f"effect_off_{report.id}").click().run()
+    assert again(town, report).effect == "off"
+    at.button(key=f"to_rejected_{report.id}").click().run()
+    assert again(town, report).release == "withheld"
+    assert not at.exception
+    kinds = [e.kind for e in desk.history(shared_store(town), report.id)]
+    assert kinds == ["received", "status", "published", "photo_released", "effect", "status"]
+
+
+def test_who_is_slower_is_told(town: Workspace) -> None:
+    report = sent(town)
+    at = page(triage_open=report.id)
+    desk.move(shared_store(town), [report.id], "rejected", by="abe")
+    at.button(key=f"to_confirmed_{report.id}").click().run()
+    assert again(town, report).status == "rejected"
+
+
+def test_a_pair_is_offered_and_merged(town: Workspace) -> None:
+    one, other = sent(town, picture()), sent(town, picture())
+    at = page()
+    assert "№ 1" in shown(at)
+    at.button(key=f"same_{one.id}_{other.id}").click().run()
+    assert again(town, other).merged_into == one.id
+    three = sent(town)
+    at.run()
+    at.button(key=f"other_{one.id}_{three.id}").click().run()
+    assert again(town, three).status == "new"
+    assert not [b for b in at.button if b.key == f"same_{one.id}_{three.id}"]
+
+
+def test_a_slip_in_the_list_is_told_to_staff(town: Workspace) -> None:
+    (town.root / FILE).write_text("[[category]]\ncode = 5")
+    assert "report-categories.toml" in shown(page())
+
+
+def test_the_board_counts_by_district_and_category(town: Workspace) -> None:
+    store = shared_store(town)
+    sent(town)
+    sent(town, category="lifeline")
+    gone = sent(town)
+    desk.move(store, [gone.id], "rejected", by="ono")
+    counted = report_board.summary(report_board.rows(store, town, Filter(), at=now(), lang="ja"))
+    (district,) = counted.districts
+    assert counted.of_district(district) == 2
+    assert counted.waiting == 2
+    assert counted.counts[district, "電気・水道・ガス・電話"] == 1
+
+
+def test_files_have_no_formulas_and_open_again(town: Workspace, tmp_path: Path) -> None:
+    import geopandas
+
+    sent(town, text="=HYPERLINK(1)", contact="+81")
+    store = shared_store(town)
+    text = download(store, town, Filter(), "csv", "staff").decode("utf-8-sig")
+    assert "'=HYPERLINK(1)" in text
+    assert "'+81" in text
+    path = tmp_path / "a.gpkg"
+    path.write_bytes(download(store, town, Filter(), "gpkg", "staff"))
+    frame = geopandas.read_file(path)
+    assert (len(frame), frame.crs.to_epsg()) == (1, 6668)
+    assert download(store, town, Filter(), "csv", "public").count(b"\n") == 1
