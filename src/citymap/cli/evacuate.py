@@ -99,3 +99,38 @@ def leave_by(
             return "\n".join([*lines, f"→ {out / 'leave_by.parquet'}"])
 
         cli.answer(summary, text, json=json)
+
+
+@app.command("validate")
+def validate(
+    case: Annotated[list[str] | None, typer.Option("--case", help="one case; may be repeated")] = None,
+    json: cli.JsonOption = False,
+) -> None:  # fmt: skip
+    """Run the validation cases; exit 1 when a result is not the expected one.
+
+    検証の例題を計算します。想定と違う結果があれば終了コード 1 です。
+    """
+    import json as jsonlib
+
+    from citymap.errors import BadInputError
+    from citymap.evacuation.validation import CASES
+    from citymap.evacuation.validation import validate as run_cases
+
+    with cli.command(json=json) as progress:
+        unknown = set(case or ()) - set(CASES.load())
+        if unknown:
+            raise BadInputError(
+                "evacuation_no_case", name=sorted(unknown)[0], known=", ".join(CASES.load())
+            )
+        rows = run_cases(case or (), progress=progress)
+        if json:
+            typer.echo(jsonlib.dumps([r.as_dict() for r in rows], ensure_ascii=False))
+        else:
+            lang = terminal_language()
+            for r in rows:
+                word = "pass" if r.passed else "fail"
+                sign = t(f"evacuation.validation.{word}_{'as_expected' if r.as_expected else 'unexpected'}", lang)  # fmt: skip
+                low, high = r.band
+                typer.echo(f"{sign}  {r.case}: {r.measure} = {r.value:.4g} {r.unit}  [{low:g}, {high:g}]")  # fmt: skip
+        if not all(r.as_expected for r in rows):
+            raise typer.Exit(1)

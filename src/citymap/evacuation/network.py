@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SNAP_M = 0.5
 DEFAULT_WIDTH_M = 4.0
-MIN_WIDTH_M = 1.0
+MIN_WIDTH_M = 0.5  # narrower nobody passes; such figures are slips
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,11 @@ CAR_IN_WATER_M_S = 1.8  # LifeSim: stop and go (4 mph) in any water
 CAR_STOPS_M = 0.3  # below the 0.46 m at which a small car floats
 
 
+def too_deep(depth_m: NDArray[np.float64], person: Person) -> NDArray[np.bool_]:
+    """Half the body or more: nobody walks there, though some limits know no such end. Ours."""
+    return np.asarray(depth_m >= 0.5 * person.height_m)
+
+
 def specific_force(
     depth_m: NDArray[np.float64], flow_m_s: NDArray[np.float64]
 ) -> NDArray[np.float64]:

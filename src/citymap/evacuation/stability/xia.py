@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from citymap.evacuation.person import Person
+from citymap.evacuation.person import Person, too_deep
 from citymap.evacuation.stability import LIMITS
 
 _RHO = 1000.0
 _A, _B = 0.633, 0.367
 _C, _D = 1.015e-3, 4.927e-3
-DEEPEST_SHARE = 0.5  # deeper than half the body nobody walks: the formula alone knows no such end
 
 
 def incipient_velocity(depth_m: NDArray[np.float64], person: Person) -> NDArray[np.float64]:
@@ -37,7 +36,4 @@ def stands(
     depth_m: NDArray[np.float64], flow_m_s: NDArray[np.float64], person: Person
 ) -> NDArray[np.bool_]:
     """The flow is slower than the incipient velocity, and the water below half the body."""
-    return np.asarray(
-        (flow_m_s < incipient_velocity(depth_m, person))
-        & (depth_m < DEEPEST_SHARE * person.height_m)
-    )
+    return np.asarray((flow_m_s < incipient_velocity(depth_m, person)) & ~too_deep(depth_m, person))

@@ -1,0 +1,1 @@
+"""Validation cases of the evacuation model, one file a case."""
