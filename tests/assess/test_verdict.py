@@ -97,7 +97,7 @@ def test_nothing_missing_ever_makes_it_safer() -> None:
         "collapse_erosion": (None, False, True),
     }
     for hazard, storeys, height in itertools.product(
-        ("river_flood", "inland_flood", "storm_surge", "tsunami"), (None, 1, 2, 5), (None, 4.0, 8.0, 30.0)
+        ("river_flood", "inland_flood", "storm_surge", "high_tide", "tsunami"), (None, 1, 2, 5), (None, 4.0, 8.0, 30.0)
     ):  # fmt: skip
         for values in itertools.product(*facts.values()):
             full = dict(zip(facts, values, strict=True))
@@ -106,7 +106,7 @@ def test_nothing_missing_ever_makes_it_safer() -> None:
             if found.verdict == "stay_upstairs":
                 assert found.dry_floor is not None
                 assert full["duration_h"] is not None and full["duration_h"] <= 72
-                assert hazard in {"river_flood", "inland_flood", "storm_surge"}
+                assert hazard in {"river_flood", "inland_flood", "storm_surge", "high_tide"}
                 assert not full["collapse_flow"] and not full["collapse_erosion"]
                 assert full["depth_m"] < 0.5 or storeys is not None or height is not None
             for name in ("duration_h", "collapse_flow", "collapse_erosion"):

@@ -132,6 +132,10 @@ def import_(
     zone: Annotated[str | None, typer.Option(help="plane-rectangular zone, e.g. EPSG:6677")] = None,
     name: Annotated[str | None, typer.Option(help="name of the city")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="worker processes")] = 2,
+    legend: Annotated[
+        str | None,
+        typer.Option(help="legend of PNG tiles: depth | depth_detailed | duration | zone"),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Import PLATEAU CityGML, terrain, standard CSVs and hazard files. データを取り込みます。"""
@@ -140,7 +144,7 @@ def import_(
     with command(json=json) as progress:
         if kind not in (None, "dem", "hazard", "ortho", "places", "layer"):
             raise typer.BadParameter(f"--as {kind}")
-        options = ImportOptions(edition, _zone(zone), kind, layer_id, name, workers)
+        options = ImportOptions(edition, _zone(zone), kind, layer_id, name, workers, legend)
         target = workspace(city)
         record = import_sources(
             [s.resolve() for s in sources], target, options=options, progress=progress

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from citymap.errors import BadInputError
+from citymap.hazard.class_text import bounds_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +63,13 @@ def quantity_of(layer_id: str) -> Quantity | None:
     return found[1] if found else None  # type: ignore[return-value]
 
 
+def _bounds(entry: dict[str, Any]) -> tuple[float, float | None] | None:
+    """The bounds of a class of the legend: as numbers, else as its words spell them out."""
+    if "min_m" in entry:
+        return float(entry["min_m"]), float(entry["max_m"]) if "max_m" in entry else None
+    return bounds_of(str(entry.get("ja", "")))
+
+
 def hazard_layers(workspace: Workspace) -> list[tuple[str, HazardLayer]]:
     """Every layer below `hazards/` with the set that it names.
 
@@ -82,9 +90,9 @@ def hazard_layers(workspace: Workspace) -> list[tuple[str, HazardLayer]]:
             raise BadInputError("hazard_description", place=str(path), reason=reason)
         legend = facts.get("legend")
         classes = {
-            str(c["value"]): (float(c["min_m"]), float(c["max_m"]) if "max_m" in c else None)
+            str(c["value"]): bounds
             for c in (legend if isinstance(legend, list) else [])
-            if "min_m" in c
+            if (bounds := _bounds(c)) is not None
         }
         layer = HazardLayer(name, data, quantity, classes, facts)
         found.append((str(facts.get("set") or set_id(name)), layer))

@@ -19,7 +19,7 @@ from rasterio.warp import Resampling, transform_bounds
 
 from citymap import crs
 from citymap.errors import BadInputError
-from citymap.hazard.raster_import import hazard_id
+from citymap.hazard.grid_file import hazard_id
 from citymap.workspace import Workspace, replacing, toml_value, write_text
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ SIGNATURES: Mapping[str, tuple[bytes, ...]] = {
 def open_vector(path: Path) -> geopandas.GeoDataFrame:
     """The first layer of a file in EPSG:6668 (lon, lat), geometry flat, columns as they are.
 
+    `attrs["read_as"]` names the encoding of a shapefile that declares another one, or none.
+
     Raises:
         BadInputError: another format under that name, no CRS, swapped axes, or broken.
     """
@@ -48,8 +50,11 @@ def open_vector(path: Path) -> geopandas.GeoDataFrame:
         raise BadInputError("vector_format", place=place)
     if suffix == ".kml" and b"<!DOCTYPE" in path.read_bytes():
         raise BadInputError("vector_format", place=place)
-    if path.stat().st_size > _LIMIT_BYTES:
+    size = path.stat().st_size
+    if size > _LIMIT_BYTES:
         raise BadInputError("csv_too_large", place=place)
+    if suffix == ".shp" and size < 2 * int.from_bytes(head[24:28], "big"):  # length in 16-bit words
+        raise BadInputError("vector_truncated", place=place)
     try:
         table = geopandas.read_parquet(path) if suffix == ".parquet" else _by_gdal(path, suffix)
     except (
@@ -66,14 +71,28 @@ def open_vector(path: Path) -> geopandas.GeoDataFrame:
         )
     _check_japan(geometry, place)
     out = table.drop(columns=[table.geometry.name])
-    return geopandas.GeoDataFrame(out, geometry=geometry, crs=f"EPSG:{crs.GEOGRAPHIC}")
+    found = geopandas.GeoDataFrame(out, geometry=geometry, crs=f"EPSG:{crs.GEOGRAPHIC}")
+    found.attrs = dict(table.attrs)
+    return found
 
 
 def _by_gdal(path: Path, suffix: str) -> geopandas.GeoDataFrame:
-    encoding = None
-    if suffix == ".shp" and not any(path.with_suffix(s).is_file() for s in (".cpg", ".CPG")):
-        encoding = "cp932"  # what Japanese public shapefiles without .cpg are in
-    return pyogrio.read_dataframe(path, encoding=encoding)
+    """A shapefile's texts: as declared, else strictly UTF-8, else CP932, as Japan's older files are."""
+    if suffix != ".shp":
+        return pyogrio.read_dataframe(path)
+    declared = any(path.with_suffix(s).is_file() for s in (".cpg", ".CPG"))
+    tried = (None, "utf-8", "cp932") if declared else ("utf-8", "cp932")
+    for encoding in tried:
+        try:
+            table = pyogrio.read_dataframe(path, encoding=encoding)
+        except UnicodeDecodeError:
+            if encoding == tried[-1]:
+                raise
+            continue
+        if encoding is not None and (declared or encoding == "cp932"):
+            table.attrs["read_as"] = encoding
+        break
+    return table
 
 
 def _epsg(system: pyproj.CRS | None, suffix: str, place: str) -> int:
@@ -90,7 +109,10 @@ def _epsg(system: pyproj.CRS | None, suffix: str, place: str) -> int:
 
 
 def _check_japan(geometry: np.ndarray[tuple[int, ...], np.dtype[np.object_]], place: str) -> None:
-    box = shapely.total_bounds(geometry[~shapely.is_missing(geometry)])
+    there = geometry[~(shapely.is_missing(geometry) | shapely.is_empty(geometry))]
+    if len(there) == 0:
+        raise BadInputError("vector_empty", place=place)
+    box = shapely.total_bounds(there)
     if not np.isfinite(box).all():
         raise BadInputError("vector_empty", place=place)
     west, south, east, north = crs.JAPAN_LON_LAT
@@ -105,6 +127,7 @@ def import_vector_layer(
 ) -> tuple[str, int]:
     """Write `layers/<id>.parquet` (GeoParquet 1.1, EPSG:6668); returns the id and the features."""
     table = open_vector(path)
+    table.attrs = {}
     name = hazard_id(layer_id or path.stem)
     with replacing(workspace.layers / f"{name}.parquet") as temporary:
         table.to_parquet(temporary, schema_version="1.1.0", compression="zstd")

@@ -55,8 +55,9 @@ _NAMED = re.compile(r"^(\d{4,11})_([a-z]+)_(\d{3,4})?", re.I)
 _FOLDER = re.compile(r"(?:^|/)(\d{5,6})_([A-Za-z][\w-]*?)_(?:(?:city|pref)_)?(\d{4})_citygml")
 _SUFFIXES = {
     ".csv": "csv", ".tif": "geotiff", ".tiff": "geotiff", ".geojson": "geojson", ".json": "geojson",
-    ".shp": "shapefile", ".gpkg": "geopackage", ".fgb": "flatgeobuf", ".kml": "kml", ".parquet": "geoparquet",
+    ".nc": "netcdf", ".shp": "shapefile", ".gpkg": "geopackage", ".fgb": "flatgeobuf", ".kml": "kml", ".parquet": "geoparquet",
 }  # fmt: skip
+_TILE = re.compile(r"/\d{1,2}/\d{1,7}/\d{1,7}\.png$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,8 @@ def describe(path: Path, top: Path) -> SourceFile | None:
             theme = theme or "unknown"
     elif suffix in _SUFFIXES:
         theme = _SUFFIXES[suffix]
+    elif _TILE.search(text):
+        theme = "png-tile"
     else:
         return None
     return SourceFile(

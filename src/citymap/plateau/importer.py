@@ -68,6 +68,7 @@ class ImportOptions:
     layer_id: str | None = None
     name: str | None = None
     workers: int = 2
+    legend: str | None = None
 
 
 def _lean_worker() -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from citymap.errors import BadInputError
+from citymap.hazard.mesh_grid import import_mesh_csv
+from citymap.hazard.netcdf_import import import_hazard_netcdf
 from citymap.hazard.raster_import import import_hazard_raster
+from citymap.hazard.tile_import import import_hazard_tiles
 from citymap.hazard.vector_import import import_hazard_areas
 from citymap.places.build import import_places
 from citymap.places.layer_import import import_picture, import_vector_layer, open_vector
@@ -27,7 +30,7 @@ def import_others(
 ) -> None:  # fmt: skip
     """Import the files that are not buildings; what fails is recorded, the rest goes on."""
     if options.kind == "hazard":
-        maps = [f for f in files if f.theme == "geotiff" or f.theme in _VECTORS]
+        maps = [f for f in files if f.theme in _GRIDS or f.theme in _VECTORS]
         files = [f for f in files if f not in maps]
         _hazards(workspace, maps, options, record)
     if options.kind in {"layer", "ortho"}:
@@ -53,6 +56,9 @@ def import_others(
 
 
 _VECTORS = frozenset({"geojson", "shapefile", "geopackage", "geoparquet", "flatgeobuf", "kml"})
+_GRIDS = frozenset({"geotiff", "csv", "netcdf", "png-tile"})
+# Downloads hold the same areas in several formats: the first of these is read.
+_PREFERRED = ("geopackage", "geoparquet", "flatgeobuf", "geojson", "shapefile", "kml")
 _LISTS = frozenset({"csv", "geojson", "shapefile"})
 
 
@@ -100,25 +106,75 @@ def _places(
 def _hazards(
     workspace: Workspace, files: list[SourceFile], options: ImportOptions, record: ImportRecord
 ) -> None:
-    """GeoTIFFs and areas that the person says are hazard maps."""
-    epsg = workspace.city().epsg
-    for file in files:
-        wanted = options.layer_id if len(files) == 1 else None
+    """Grids, areas and tiles that the person says are hazard maps; one that fails stops no other."""
+    tiles = [f for f in files if f.theme == "png-tile"]
+    files = _once(files, record.notes)
+    if tiles:
+        wanted = options.layer_id if not files else None
         try:
-            if file.theme == "geotiff":
-                name = import_hazard_raster(
-                    workspace, file.path, layer_id=wanted, epsg=epsg, vintage=record.edition
-                )
-            else:
-                name, notes = import_hazard_areas(
-                    workspace,
-                    open_vector(file.path),
-                    file.path.name,
-                    layer_id=wanted,
-                    vintage=record.edition,
-                )
-                record.notes += notes
+            done = import_hazard_tiles(
+                workspace, [f.path for f in tiles], layer_id=wanted, legend=options.legend,
+                vintage=record.edition,
+            )  # fmt: skip
+        except BadInputError as e:
+            record.failed.append({**e.as_dict(), "place": e.place or "PNG"})
+        else:
+            _enter(record, done.ids, done.notes)
+    for file in files:
+        wanted = options.layer_id if len(files) == 1 and not tiles else None
+        try:
+            ids, notes = _hazard(workspace, file, wanted, record.edition)
         except BadInputError as e:
             record.failed.append({**e.as_dict(), "place": e.place or file.name})
         else:
-            record.counts[f"hazard-{name}"] = 1
+            _enter(record, ids, notes)
+
+
+def _enter(record: ImportRecord, ids: list[str], notes: list[str]) -> None:
+    record.notes += notes
+    for name in ids:
+        record.counts[f"hazard-{name}"] = 1
+
+
+def _hazard(
+    workspace: Workspace, file: SourceFile, wanted: str | None, vintage: str | None
+) -> tuple[list[str], list[str]]:
+    epsg = workspace.city().epsg
+    if file.theme == "geotiff":
+        name, notes = import_hazard_raster(
+            workspace, file.path, layer_id=wanted, epsg=epsg, vintage=vintage
+        )
+        return [name], notes
+    if file.theme == "csv":
+        return import_mesh_csv(workspace, file.path, layer_id=wanted, epsg=epsg, vintage=vintage)
+    if file.theme == "netcdf":
+        return import_hazard_netcdf(
+            workspace, file.path, layer_id=wanted, epsg=epsg, vintage=vintage
+        )
+    table = open_vector(file.path)
+    read_as = table.attrs.pop("read_as", "")
+    done = import_hazard_areas(
+        workspace, table, file.path.name, layer_id=wanted, vintage=vintage,
+        path=file.path, epsg=epsg,
+    )  # fmt: skip
+    if read_as:
+        done.notes.append(f"{file.path.name}: {read_as}")
+    return done.ids, done.notes
+
+
+def _once(files: list[SourceFile], notes: list[str]) -> list[SourceFile]:
+    """Each data set once: of files of one name the format that says most."""
+    kept: dict[str, SourceFile] = {}
+    others: list[SourceFile] = []
+    for file in files:
+        if file.theme == "png-tile":
+            continue
+        if file.theme not in _PREFERRED:
+            others.append(file)
+            continue
+        known = kept.get(file.path.stem)
+        pair = sorted(filter(None, (known, file)), key=lambda f: _PREFERRED.index(f.theme))
+        kept[file.path.stem] = pair[0]
+        if len(pair) > 1:
+            notes.append(f"{pair[1].path.name}: the same name as {pair[0].path.name}, left out")
+    return [*others, *kept.values()]
