@@ -39,6 +39,7 @@ def main() -> None:
     plan = {
         "citygml": ["--mb", given.mb, *flags],
         "tiles": ["--city", str(given.city)],
+        "flood": flags,
         "store_crashes": [],
         "store_faults": ["--outage-s", "10"],
     }

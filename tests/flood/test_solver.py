@@ -93,6 +93,7 @@ def test_the_answer_does_not_depend_on_the_number_of_cores(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(solver, "_BOTH_FROM_CELLS", 1)
+    monkeypatch.setattr(solver.Pace, "next", lambda self: (True, False))
     ground = bumpy(200, 260)
     answers = []
     for threads in (1, 2, 3):
@@ -201,3 +202,18 @@ def test_an_unstable_run_stops_with_place_and_time() -> None:
         solver.advance(made, 3600.0)
     assert 0 <= caught.value.row < 30
     assert caught.value.t_s > 0
+
+
+def test_all_cores_are_used_only_while_they_are_faster() -> None:
+    pace = solver.Pace()
+    speed = {False: 100.0, True: 180.0}
+    used = []
+    for chunk in range(400):
+        if chunk == 100:
+            speed[True] = 40.0  # another program takes the second core
+        all_cores, _ = pace.next()
+        used.append(all_cores)
+        pace.learn(all_cores, speed[all_cores])
+    assert used[0] is False
+    assert sum(used[3:100]) > 85
+    assert sum(used[110:]) < 12

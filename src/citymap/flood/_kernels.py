@@ -179,15 +179,14 @@ def _type_of(x, like):
 def _overdrawn(h, xw, xe, yn, ys, k, margin, slack):
     """Whether any cell would lose more than it holds (`k` turns m²/s into counts)."""
     zero = k - k
-    worst = zero - zero
+    hits = np.int32(0)
     for i in range(h.size):
         a, b, c, d = xw[i], xe[i], yn[i], ys[i]
         out = (b if b > zero else zero) - (a if a < zero else zero)
         out += (d if d > zero else zero) - (c if c < zero else zero)
-        short = out * k - type_of(h[i], k) * margin + slack
-        short = short if out > zero else zero
-        worst = worst if worst > short else short
-    return worst > zero
+        short = out * k > type_of(h[i], k) * margin - slack
+        hits = np.int32(hits | np.int32(short & (out > zero)))
+    return hits != 0
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -216,6 +215,14 @@ def _scale(q, share_before, share_behind):
 def _to_counts(q, k, out):
     """Discharges as counts of water that pass in this step."""
     for i in range(q.size):
+        out[i] = counted(q[i] * k, out[i])
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def _keep(q, k, keep, out):
+    """The same, and the discharges kept for the next step."""
+    for i in range(q.size):
+        keep[i] = q[i]
         out[i] = counted(q[i] * k, out[i])
 
 
@@ -271,6 +278,14 @@ def _sweep(
     for j in range(first, end + 1):
         here, below = j % 3, (j + 1) % 3
         row_limited = False
+        if j <= last:
+            band, at = j // BAND, j % BAND
+            if band_run[band] == band_run[band + 1]:
+                after = at == 0 and band > 0 and band_run[band - 1] < band_run[band]
+                before = at == BAND - 1 and j + 1 < rows and band_run[band + 1] < band_run[band + 2]
+                if not (after or before):  # nothing here, and no neighbour needs it
+                    was_limited = False
+                    continue
         if dirty & (1 << here):
             share[block, 1 + here, :] = one
             dirty &= ~(1 << here)
@@ -343,8 +358,10 @@ def _sweep(
                     _scale(x_new[block, lo : hi + 1], own[lo : hi + 1], own[1 + lo : hi + 2])
                     row_limited = True
                 if begin <= j < end:
-                    qxj[lo : hi + 1] = x_new[block, lo : hi + 1]
-                    _to_counts(x_new[block, lo : hi + 1], k_move, x_moved[block, here, lo : hi + 1])
+                    _keep(
+                        x_new[block, lo : hi + 1], k_move, qxj[lo : hi + 1],
+                        x_moved[block, here, lo : hi + 1],
+                    )  # fmt: skip
             if row_limited:
                 dirty |= 1 << here
                 limited += 1
@@ -362,8 +379,9 @@ def _sweep(
                     under = share[block, 1 + here] if j <= last else share[block, 0]
                     _scale(q, above[1 + lo : 1 + hi], under[1 + lo : 1 + hi])
                 if begin <= j < end:
-                    qy[j, lo:hi] = q
-                _to_counts(q, k_move, y_moved[block, here, lo:hi])
+                    _keep(q, k_move, qy[j, lo:hi], y_moved[block, here, lo:hi])
+                else:
+                    _to_counts(q, k_move, y_moved[block, here, lo:hi])
         i = j - 1  # the row whose faces are all final
         if begin <= i < end:
             for r in range(band_run[i // BAND], band_run[i // BAND + 1]):
@@ -451,15 +469,20 @@ def _points(
     `point_part`: the cell's part of a discharge, its width of a breach (m) or its part of a pump.
     """
     area = cell * cell
+    last, amount = -1, 0.0
     for p in range(point_kind.size):
         j, i, s = point_row[p], point_column[p], point_series[p]
         n, kind = series_n[s], point_kind[p]
         depth = h[j, i] * unit
+        if kind == DISCHARGE or kind == PUMP:
+            if s != last:
+                amount = _integral(series_t[s], series_v[s], n, t, t + dt)
+                last = s
         if kind == DISCHARGE:
-            want = _integral(series_t[s], series_v[s], n, t, t + dt) * point_part[p] / area
+            want = amount * point_part[p] / area
             totals[WANTED_IN] += want
         elif kind == PUMP:
-            want = -_integral(series_t[s], series_v[s], n, t, t + dt) * point_part[p] / area
+            want = -amount * point_part[p] / area
         elif kind == WEIR:
             start, grow = series_grow[s, 0], series_grow[s, 1]
             middle = t + 0.5 * dt
@@ -680,15 +703,16 @@ def _blocks(
     hmin, theta, wing, margin, slack, add, wall,
 ):  # fmt: skip
     """One step of several blocks of rows side by side. The answer does not depend on their number."""
-    for b in range(1, blocks):
-        j = starts[b]
+    for cut in range(1, blocks):
+        j = starts[cut]
         for k in range(4):
-            side_h[b, k] = h[j - 2 + k]
+            side_h[cut, k] = h[j - 2 + k]
         for k in range(2):
-            side_qx[b, k] = qx[j - 1 + k]
+            side_qx[cut, k] = qx[j - 1 + k]
         for k in range(5):
-            side_qy[b, k] = qy[j - 2 + k]
-    for b in prange(blocks):
+            side_qy[cut, k] = qy[j - 2 + k]
+    for number in prange(blocks):
+        b = np.int64(number)  # prange counts in uint64: one compiled sweep is enough
         deepest[b], limited[b] = _sweep(
             starts[b], starts[b + 1], b, z, h, qx, qy, gn2, band_run, run_low, run_high, side_h,
             side_qx, side_qy, x_new, x_moved, y_new, y_moved, share, k_slope, k_friction, k_move,

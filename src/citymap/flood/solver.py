@@ -6,6 +6,7 @@ semi-implicit); de Almeida, Bates, Freer & Souvignet 2012 (weighting θ of neigh
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +18,9 @@ from citymap.flood import _kernels as k
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+# Waiting threads sleep: where other programs want the cores, spinning makes two slower than one.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 GRAVITY = 9.80665
 Precision = Literal["float32", "float64"]
@@ -99,6 +103,39 @@ class Account:
 
 
 @dataclass(slots=True)
+class Pace:
+    """Whether all cores are faster than one right now: on a busy machine they often are not.
+
+    The answer is the same either way, so the solver tries the other way now and then, the more
+    rarely the more often it lost.
+    """
+
+    rate: dict[bool, float] = field(default_factory=dict)  # cells a second, by "all cores"
+    all_cores: bool = False
+    wait: int = 0
+    patience: int = 16
+
+    def next(self) -> tuple[bool, bool]:
+        """Whether to use all cores for the next chunk, and whether that is only a trial."""
+        self.wait -= 1
+        trial = len(self.rate) == 1 or self.wait == 0
+        return (self.all_cores != trial), trial
+
+    def learn(self, all_cores: bool, rate: float) -> None:
+        """Take in how fast a chunk was."""
+        old = self.rate.get(all_cores, rate)
+        trial = all_cores != self.all_cores
+        self.rate[all_cores] = rate if trial else 0.7 * old + 0.3 * rate
+        if len(self.rate) < 2:
+            return
+        if self.rate[not self.all_cores] > 1.05 * self.rate[self.all_cores]:
+            self.all_cores, self.patience, self.wait = not self.all_cores, 16, 16
+        elif trial:
+            self.patience = min(1024, 2 * self.patience)
+            self.wait = self.patience
+
+
+@dataclass(slots=True)
 class Solver:
     """Water on a grid.
 
@@ -121,6 +158,7 @@ class Solver:
     gn2: NDArray[Any]
     open_cells: NDArray[np.bool_]
     threads: int = 1
+    pace: Pace = field(default_factory=Pace)
     dt_max: float = 60.0
     points: list[Points] = field(default_factory=list)
     edges: list[Edge] = field(default_factory=list)
@@ -350,16 +388,25 @@ def prepare(solver: Solver) -> None:
 
 def _steps(solver: Solver, stop: float, most: int) -> None:
     p = solver._prepared
-    blocks = p["blocks"] if solver.counts[3] >= _BOTH_FROM_CELLS else 1
-    begun = time.perf_counter()
+    all_cores, trial = False, False
+    if p["blocks"] > 1 and solver.counts[3] >= _BOTH_FROM_CELLS:
+        all_cores, trial = solver.pace.next()
+    blocks = p["blocks"] if all_cores else 1
+    if all_cores:
+        work = p["work"][blocks]
+        k.partition(*p["runs"], solver.rows, work[0])
+    before, begun = solver.cell_updates, time.perf_counter()
     status = k.advance(
-        solver.clock, solver.counts, stop, most, solver.h, solver.z, solver.qx, solver.qy, solver.gn2,
-        p["real"], solver.unit, solver.alpha, solver.dt_max, solver.cell_m, solver.wall,
+        solver.clock, solver.counts, stop, min(most, 3) if trial else most, solver.h, solver.z, solver.qx,
+        solver.qy, solver.gn2, p["real"], solver.unit, solver.alpha, solver.dt_max, solver.cell_m, solver.wall,
         1e4 if solver.unit == 1.0 else 2**30 * solver.unit, p["everywhere"], p["active"], p["always"],
         p["least"], *p["runs"], *p["work"][blocks], *p["points"], *p["edges"], *p["series"], *p["rain"],
         solver.totals,
     )  # fmt: skip
-    solver.wall_s += time.perf_counter() - begun
+    spent = time.perf_counter() - begun
+    solver.wall_s += spent
+    if p["blocks"] > 1 and solver.counts[3] >= _BOTH_FROM_CELLS:
+        solver.pace.learn(all_cores, (solver.cell_updates - before) / max(spent, 1e-9))
     if status:
         check(solver, failed=True)
 
