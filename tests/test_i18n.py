@@ -172,3 +172,10 @@ def test_wrong_words_of_a_city_are_refused(own: Workspace, text: str, key: str) 
         city_messages.use(own)
     assert caught.value.key == key
     assert caught.value.message("ja")
+
+
+def test_an_error_names_its_place_once() -> None:
+    named = BadInputError("exposure_unknown_hazard", place="kinu", known="a, b")
+    assert named.message("en").splitlines()[0].count("kinu") == 1
+    assert named.as_dict("en")["message"] == "there is no hazard kinu (there are: a, b)"
+    assert BadInputError("not_xml", place="a.gml").message("en").startswith("a.gml: ")

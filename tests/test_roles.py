@@ -38,6 +38,8 @@ REFUSED = {401, 403}
 # here or below on purpose.
 OPEN = {
     "/map", "/tiles", "/3dtiles", "/api/messages.json", "/api/search",
+    "/api/overlays.json", "/overlays/{id}/{stamp}/{z:int}/{x:int}/{y:int}.{suffix}",
+    "/overlays/{id}/{stamp}/tileset/{path:path}",
     "/api/buildings/{gml_id:path}", "/api/view.json",
     "/api/reports",  # anybody may report; with low trust
     "/api/reports/form.json", "/report", "/report/sw.js",

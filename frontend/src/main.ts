@@ -3,15 +3,19 @@ import './ui/style.css';
 
 import {Bridge, type Incoming} from './bridge';
 import {readDeck} from './deck_json';
-import {loadOwnWording, setLang, t, type Lang} from './i18n';
+import {loadOwnWording, pick, setLang, t, type Lang} from './i18n';
 import {BUILDING, paint, type Rule} from './legend';
 import {City, type Attribute} from './manifest';
 import {MapView, type Hit} from './map_view';
+import {areaM2, lengthM, sayArea, sayLength, type Point} from './measure';
+import {loadOverlays, type Overlay} from './overlays';
 import {fromHash, readRules, toHash, type State, type View} from './state';
 import {Chrome} from './ui/chrome';
 import {el} from './ui/dom';
 import {key as entryKey} from './ui/legend_box';
+import {printSheet} from './ui/print_sheet';
 import type {Found} from './ui/search';
+import {canRise, raised} from './whatif';
 
 const query = new URLSearchParams(location.search);
 const wantedLang = (): Lang => {
@@ -28,6 +32,8 @@ class Page {
   private selectedRow = -1;
   private described = 'null';
   private paintedFor = '';
+  private overlays = new Map<string, Overlay>();
+  private measuring: Point[] | null = null;
   matching = 0;
 
   constructor() {
@@ -66,7 +72,8 @@ class Page {
         this.change({view}, false);
         this.bridge.send('view', {bounds, zoom: view.zoom, pitch: view.pitch, bearing: view.bearing});
       },
-      fail: (key) => this.fail(key)
+      fail: (key) => this.fail(key),
+      overlayFailed: (id) => this.chrome.overlayFailed(id, this.state)
     });
     this.chrome = new Chrome(root, this.city, this.actions(), query.get('panel') !== '0');
     this.chrome.build(this.state);
@@ -77,10 +84,23 @@ class Page {
     this.map.draw();
     if (this.state.selected) await this.select(this.state.selected, false);
     addEventListener('keydown', (e) => this.keyboard(e));
+    void this.fetchOverlays();
     const deck = query.get('deck');
     if (deck) await this.fetchDeck(deck);
     this.bridge.send('ready');
     setInterval(() => this.chrome.loading(!this.map.stats().loaded), 400);
+  }
+
+  private async fetchOverlays(): Promise<void> {
+    const base = new URL('..', location.href).href;
+    const {layers, problems} = await loadOverlays(base);
+    this.overlays = new Map(layers.map((o) => [o.id, o]));
+    if (!location.hash.includes('ov=')) {
+      const first = layers.filter((o) => o.visible).map((o) => ({id: o.id, opacity: o.opacity}));
+      if (first.length) this.change({overlays: first});
+    }
+    this.chrome.setOverlays(layers, problems, this.state);
+    this.map.setOverlays(this.overlays, base);
   }
 
   /** A safety map opens with the danger: the assumed depth that concerns most buildings. */
@@ -117,14 +137,14 @@ class Page {
   }
 
   private async repaint(): Promise<void> {
-    const {colourBy, rules} = this.state;
-    const key = JSON.stringify([colourBy, rules]);
+    const {colourBy, rules, rise} = this.state;
+    const key = JSON.stringify([colourBy, rules, rise]);
     if (key === this.paintedFor) return;
     this.paintedFor = key;
     const count = this.city.manifest.buildings.count;
     const attribute = this.city.attribute(colourBy);
     try {
-      const column = attribute ? await this.city.column(attribute) : undefined;
+      const column = attribute ? await this.columnOf(attribute, rise) : undefined;
       const full = [];
       for (const rule of rules) {
         const a = this.city.attribute(rule.id);
@@ -143,7 +163,24 @@ class Page {
     }
   }
 
+  /** A column as it is, or as it would be with the water higher. */
+  private async columnOf(a: Attribute, rise: number): Promise<ArrayLike<number>> {
+    const column = await this.city.column(a);
+    if (!rise || !canRise(a)) return column;
+    const other = async (id: string): Promise<ArrayLike<number> | undefined> => {
+      const found = this.city.attribute(id);
+      return found ? this.city.column(found) : undefined;
+    };
+    const set = a.id.slice(a.id.indexOf(':') + 1);
+    return raised(a, column, rise, await other(`depth:${set}`), await other('storeys_above'), await other('measured_height_m'));
+  }
+
   private async clicked(hit: Hit): Promise<void> {
+    if (this.measuring) {
+      this.measuring = [...this.measuring, [hit.lon, hit.lat]];
+      this.showMeasure();
+      return;
+    }
     let gmlId: string | null = null;
     if (hit.row !== null) {
       try {
@@ -194,6 +231,26 @@ class Page {
         this.change({gsi});
         this.chrome.build(this.state);
       },
+      overlayToggle: (id) => {
+        const on = this.state.overlays.filter((s) => s.id !== id);
+        const o = this.overlays.get(id);
+        this.change({overlays: on.length < this.state.overlays.length || !o ? on : [...on, {id, opacity: o.opacity}]});
+      },
+      overlayFade: (id, opacity) => this.change({overlays: this.state.overlays.map((s) => (s.id === id ? {id, opacity} : s))}),
+      overlayMove: (id, up) => {
+        const list = [...this.state.overlays];
+        const at = list.findIndex((s) => s.id === id);
+        const to = at + (up ? 1 : -1);
+        if (at < 0 || to < 0 || to >= list.length) return;
+        [list[at], list[to]] = [list[to], list[at]];
+        this.change({overlays: list});
+      },
+      rise: (rise) => this.change({rise}),
+      measure: () => {
+        this.measuring = this.measuring ? null : [];
+        this.showMeasure();
+      },
+      print: () => void this.print(),
       mode: (mode) => {
         this.change({mode});
         this.map.turn({pitch: mode === '2d' ? 0 : 50});
@@ -211,6 +268,30 @@ class Page {
       fullscreen: () => void (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen?.().catch(() => undefined)),
       lang: () => this.setLanguage(this.state.lang === 'ja' ? 'en' : 'ja')
     };
+  }
+
+  private showMeasure(): void {
+    const points = this.measuring ?? [];
+    this.map.setMeasured(points);
+    const parts = points.length > 1 ? [t('measure.length', {v: sayLength(lengthM(points))})] : [t('measure.start')];
+    if (points.length > 2) parts.push(t('measure.area', {v: sayArea(areaM2(points))}));
+    this.chrome.measure(this.measuring ? parts.join('　') : null);
+  }
+
+  private async print(): Promise<void> {
+    const {url, metresPerPixel, width, height} = await this.map.picture();
+    const m = this.city.manifest;
+    const shown = this.state.overlays.map((s) => this.overlays.get(s.id)).filter((o) => o !== undefined);
+    const name = this.state.lang === 'en' && m.name_en ? m.name_en : m.name;
+    const attribute = this.city.attribute(this.state.colourBy);
+    const sheet = printSheet({
+      title: [name, attribute ? pick(attribute.title) : t('app'), this.state.rise ? t('rise.by', {m: this.state.rise}) : ''].filter(Boolean).join('　'),
+      picture: url, bearing: this.map.view.bearing, metresPerPixel, widthPx: width, heightPx: height,
+      legend: this.chrome.legends(), credit: this.chrome.credits(shown), note: `${this.map.view.pitch > 5 ? t('print.tilted') : ''}${t('print.note')}`
+    });
+    document.body.append(sheet);
+    await (sheet.querySelector('img') as HTMLImageElement).decode().catch(() => undefined);
+    window.print();
   }
 
   private setLanguage(lang: Lang): void {
@@ -240,7 +321,10 @@ class Page {
       ArrowDown: () => this.map.turn(e.shiftKey ? {pitch: Math.max(v.pitch - 10, 0)} : {pan: [0, step]}),
       '+': () => this.map.turn({zoom: v.zoom + 0.5}), '=': () => this.map.turn({zoom: v.zoom + 0.5}), '-': () => this.map.turn({zoom: v.zoom - 0.5}),
       n: () => this.map.turn({bearing: 0}), '2': () => this.actions().mode('2d'), '3': () => this.actions().mode('3d'),
-      Escape: () => this.selectedRow >= 0 && this.show(-1, null, null)
+      Escape: () => {
+        if (this.measuring) this.actions().measure();
+        else if (this.selectedRow >= 0) this.show(-1, null, null);
+      }
     };
     const move = moves[e.key];
     if (move) {

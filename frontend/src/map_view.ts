@@ -1,7 +1,7 @@
 /** The map itself: MapLibre below, deck.gl above, and what they need of the state. */
 import type {Layer, PickingInfo} from '@deck.gl/core';
 import {FillStyleExtension} from '@deck.gl/extensions';
-import {MVTLayer} from '@deck.gl/geo-layers';
+import {MVTLayer, Tile3DLayer} from '@deck.gl/geo-layers';
 import {MapboxOverlay} from '@deck.gl/mapbox';
 import {MVTLoader} from '@loaders.gl/mvt';
 import maplibregl from 'maplibre-gl';
@@ -12,10 +12,12 @@ import {dotsLayer, readDots, type Dots} from './buildings/dots';
 import {CityTilesLoader} from './buildings/glb';
 import {CityTilesLayer, type Colours} from './buildings/tiles_layer';
 import type {City} from './manifest';
+import {measureLayers, type Point} from './measure';
+import {OverlayStack, type Overlay} from './overlays';
 import type {State, View} from './state';
 
 export type Hit = {lon: number; lat: number; row: number | null; layer: string | null; properties: unknown};
-type Handlers = {click: (hit: Hit) => void; move: (view: View, bounds: [number, number, number, number]) => void; fail: (key: string) => void};
+type Handlers = {click: (hit: Hit) => void; overlayFailed: (id: string) => void; move: (view: View, bounds: [number, number, number, number]) => void; fail: (key: string) => void};
 
 const PATTERN = new FillStyleExtension({pattern: true, proceduralPattern: true});
 const PATTERNS = {stripes: {type: 'hatch', angle: 45, strokeWidth: 4, gap: 4}}; // no data
@@ -29,6 +31,9 @@ export class MapView {
   private shown: Uint8Array | null = null;
   private selected = -1;
   private extra: Layer[] = [];
+  private stack: OverlayStack | null = null;
+  private tilesets: Overlay[] = [];
+  private measured: Point[] = [];
   private tilesLoaded = 0;
   private far = false; // so far that dots stand for buildings
   private dots: Dots | null | undefined;
@@ -49,6 +54,8 @@ export class MapView {
     this.map.on('moveend', () => this.moved());
     this.map.on('zoom', () => this.far !== this.isFar() && this.draw());
     this.map.on('error', (e) => {
+      const source = (e as {sourceId?: string}).sourceId;
+      if (source?.startsWith('ov-')) this.on.overlayFailed(source.slice(3));
       if (String(e.error?.message ?? '').includes('WebGL')) this.on.fail('error.webgl');
     });
     this.map.once('load', () => {
@@ -70,7 +77,11 @@ export class MapView {
   private click(e: maplibregl.MapMouseEvent): void {
     const info = this.overlay.pickObject({x: e.point.x, y: e.point.y, radius: 4}) as (PickingInfo & {row?: number | null}) | null;
     const row = info ? (info.row ?? (info.object as {properties?: {row?: number}} | undefined)?.properties?.row ?? null) : null;
-    const properties = info && row === null ? ((info.object as {properties?: unknown})?.properties ?? null) : null;
+    let properties = info && row === null ? ((info.object as {properties?: unknown})?.properties ?? null) : null;
+    if (!info && this.stack?.readable.length) {
+      const found = this.map.queryRenderedFeatures(e.point, {layers: this.stack.readable})[0];
+      if (found) properties = {overlay: found.source.slice(3), ...found.properties};
+    }
     this.on.click({lon: e.lngLat.lng, lat: e.lngLat.lat, row, layer: info?.layer?.id ?? null, properties});
   }
 
@@ -84,6 +95,7 @@ export class MapView {
     this.state = state;
     if (old.mode !== state.mode) this.dots = undefined; // the other mode's ground is another
     if (old.mode !== state.mode && this.map.getSource('terrain')) this.map.setTerrain(state.mode === '3d' ? TERRAIN : null);
+    if (old.overlays !== state.overlays) this.stack?.sync(state.overlays);
     if (old.gsi !== state.gsi) this.map.setStyle(this.style());
     else if (old.off !== state.off && this.map.isStyleLoaded()) {
       for (const [group, ids] of Object.entries(GROUPS)) {
@@ -106,6 +118,35 @@ export class MapView {
     this.draw();
   }
 
+  /** The overlays there are; they are drawn from now on as the state says. */
+  setOverlays(known: Map<string, Overlay>, base: string): void {
+    const begin = (): void => {
+      this.stack = new OverlayStack(this.map, base, known);
+      this.tilesets = [...known.values()].filter((o) => o.form === 'tileset').map((o) => ({...o, url: new URL(o.url, base).href}));
+      this.stack.sync(this.state.overlays);
+      this.draw();
+    };
+    if (this.map.isStyleLoaded()) begin();
+    else this.map.once('idle', begin);
+    this.map.on('style.load', () => this.stack?.sync(this.state.overlays));
+  }
+
+  setMeasured(points: Point[]): void {
+    this.measured = points;
+    this.draw();
+  }
+
+  /** The map as a picture, with metres per pixel of its middle. */
+  async picture(): Promise<{url: string; metresPerPixel: number; width: number; height: number}> {
+    const {lat, zoom} = this.view;
+    const canvas = this.map.getCanvas();
+    const url = await new Promise<string>((done) => {
+      this.map.once('render', () => done(canvas.toDataURL('image/jpeg', 0.92))); // within the frame: the buffer still holds it
+      this.map.triggerRepaint();
+    });
+    return {url, width: canvas.clientWidth, height: canvas.clientHeight, metresPerPixel: (40075016.686 * Math.cos((lat * Math.PI) / 180)) / (512 * 2 ** zoom)};
+  }
+
   setExtra(layers: Layer[]): void {
     this.extra = layers;
     this.draw();
@@ -124,7 +165,20 @@ export class MapView {
     }
     if (!off.includes('buildings')) layers.push(mode === '3d' ? this.tiles(opacity) : this.footprints(opacity));
     const beforeId = this.map.getLayer('place-label') ? 'place-label' : undefined;
-    this.overlay.setProps({layers: [...layers, ...this.extra].map((l) => l.clone({beforeId} as never))});
+    this.overlay.setProps({layers: [...layers, ...this.foreign(), ...this.extra, ...measureLayers(this.measured)].map((l) => l.clone({beforeId} as never))});
+  }
+
+  /** 3D Tiles of others that are on. */
+  private foreign(): Layer[] {
+    return this.tilesets.flatMap((o) => {
+      const on = this.state.overlays.find((s) => s.id === o.id);
+      if (!on) return [];
+      return [new Tile3DLayer({
+        id: `ov-${o.id}`, data: o.url, opacity: on.opacity, loadOptions: {core: {worker: false}, worker: false},
+        onTilesetLoad: (tileset: unknown) => CityTilesLayer.lower(tileset, this.city.datum ?? 0, 0),
+        onTileError: () => this.on.overlayFailed(o.id)
+      } as never) as unknown as Layer];
+    });
   }
 
   private isFar(): boolean {

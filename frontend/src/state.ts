@@ -1,15 +1,16 @@
 /** The one state object of the page, and how it stands in the URL. */
 import type {Lang} from './i18n';
 import type {Rule} from './legend';
+import {shownFromText, shownToText, type Shown} from './overlays';
 
 export type View = {lon: number; lat: number; zoom: number; pitch: number; bearing: number};
 export type State = {
   view: View | null; mode: '3d' | '2d'; colourBy: string | null; rules: Rule[]; selected: string | null;
-  off: string[]; opacity: number; lang: Lang; gsi: boolean;
+  off: string[]; opacity: number; lang: Lang; gsi: boolean; overlays: Shown[]; rise: number;
 };
 
 export const initial = (lang: Lang): State => ({
-  view: null, mode: '3d', colourBy: null, rules: [], selected: null, off: [], opacity: 1, lang, gsi: false
+  view: null, mode: '3d', colourBy: null, rules: [], selected: null, off: [], opacity: 1, lang, gsi: false, overlays: [], rise: 0
 });
 
 const number = (text: string | undefined, low: number, high: number): number | null => {
@@ -32,6 +33,8 @@ export function toHash(s: State): string {
   if (s.opacity !== 1) q.set('o', s.opacity.toFixed(2));
   if (s.lang !== 'ja') q.set('l', s.lang);
   if (s.gsi) q.set('gsi', '1');
+  if (s.overlays.length) q.set('ov', shownToText(s.overlays));
+  if (s.rise) q.set('up', s.rise.toFixed(1));
   return q.toString();
 }
 
@@ -54,6 +57,8 @@ export function fromHash(hash: string, lang: Lang): State {
   s.opacity = number(q.get('o') ?? undefined, 0, 1) ?? 1;
   if (q.get('l') === 'en') s.lang = 'en';
   s.gsi = q.get('gsi') === '1';
+  s.overlays = shownFromText(q.get('ov'));
+  s.rise = number(q.get('up') ?? undefined, 0, 5) ?? 0;
   return s;
 }
 

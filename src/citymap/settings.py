@@ -92,6 +92,14 @@ class Settings(BaseSettings):
     oidc_roles: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
         default=(), description="Role of a group: group=role, separated by commas"
     )
+    remote_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Servers whose layers may be shown: host names, or .example.jp for all below",
+    )
+    remote_private: bool = Field(
+        default=False,
+        description="Let those servers have private addresses (a GIS of your network)",
+    )
     catalogue: str = Field(default="", description="Catalogue URL of `citymap fetch`")
     run_folder: Path | None = Field(
         default=None,
@@ -165,7 +173,7 @@ class Settings(BaseSettings):
             raise ValueError("group=role, with role one of field, staff, planner, admin")
         return tuple((group, role) for group, _, role in pairs)
 
-    @field_validator("metrics_allow", mode="before")
+    @field_validator("metrics_allow", "remote_hosts", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return (

@@ -24,26 +24,58 @@ class _Strict(BaseModel):
 
 
 class Text(_Strict):
-    """A text for people; English may be missing, Japanese may not."""
+    """A text for people; English and やさしい日本語 may be missing, Japanese may not."""
 
     ja: str
     en: str = ""
+    easy: str = Field(default="", description="やさしい日本語")
 
     def in_(self, lang: str) -> str:
         """The text in `lang`, else Japanese."""
         return (self.en if lang == "en" else self.ja) or self.ja
 
 
-class Source(_Strict):
-    """Where the data lie: a path inside the workspace (`{version}` is the tile version)."""
+Kind = Literal[
+    "tiles3d", "vector_tiles", "raster_tiles", "table",  # what `citymap tiles` makes
+    "raster", "vector", "tileset",  # files of the city folder: GeoTIFF, tables, foreign 3D Tiles
+    "xyz", "wms", "wmts", "wfs", "oapif",  # asked of another server, through ours
+]  # fmt: skip
+LOCAL_OVERLAYS = ("raster", "vector", "tileset")
+REMOTE_OVERLAYS = ("xyz", "wms", "wmts", "wfs", "oapif")
 
-    kind: Literal["tiles3d", "vector_tiles", "raster_tiles", "table"]
-    path: str
-    layer: str | None = Field(None, description="Layer inside vector tiles")
+
+class Source(_Strict):
+    """Where the data lie: a path inside the workspace (`{version}` is the tile version), or a URL."""
+
+    kind: Kind
+    path: str = ""
+    url: str = ""
+    layer: str | None = Field(
+        default=None, description="Layer inside vector tiles or of the service"
+    )
+    style: str = ""
+    format: str = "image/png"
+    matrix_set: str = Field(default="", description="Tile matrix set of a WMTS")
+    column: str = Field(default="", description="Column of a table that the legend speaks of")
+    fields: tuple[str, ...] = Field(
+        default=(), description="Columns that a click may show; no others go out"
+    )
+    refresh_h: float = Field(
+        default=24.0, gt=0, description="Hours after which a copy is fetched anew"
+    )
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> Source:
+        if self.kind in REMOTE_OVERLAYS:
+            if not self.url.startswith(("https://", "http://")):
+                raise ValueError("url is missing, or no http(s) address")
+        elif not self.path:
+            raise ValueError("path is missing")
+        return self
 
 
 class LegendClass(_Strict):
-    """One class of a legend: min ≤ value < max, or a category."""
+    """One class of a legend: min ≤ value < max, or a category; without either, everything."""
 
     label: Text
     colour: tuple[Channel, Channel, Channel]
@@ -64,8 +96,9 @@ class Legend(_Strict):
 class Layer(_Strict):
     """One layer of the map as its TOML file describes it."""
 
-    id: str = Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")
-    order: int = Field(100, description="Drawing order, low below high")
+    id: str = Field(pattern=r"^[a-z][A-Za-z0-9_.-]{1,80}$")
+    group: Text | None = None
+    order: int = Field(default=100, description="Drawing order, low below high")
     title: Text
     description: Text | None = None
     source: Source
@@ -74,11 +107,14 @@ class Layer(_Strict):
     attribution: Text
     licence: str
     vintage: str = Field(description="Year or edition; `dataset` where the data set says it")
-    minzoom: int = Field(0, ge=0, le=24)
-    maxzoom: int = Field(24, ge=0, le=24)
+    minzoom: int = Field(default=0, ge=0, le=24)
+    maxzoom: int = Field(default=24, ge=0, le=24)
     visible: bool = True
-    opacity: float = Field(1.0, ge=0, le=1)
-    deck: str = Field(description="The deck.gl layer class that draws it")
+    opacity: float = Field(default=1.0, ge=0, le=1)
+    deck: str = Field(
+        default="", description="The deck.gl layer class that draws it; none for an overlay"
+    )
+    provenance: dict[str, str] = Field(default={}, description="File, sha256 and CRS of an import")
 
     @model_validator(mode="after")
     def _zooms_in_order(self) -> Layer:
@@ -95,7 +131,7 @@ def read(path: Path) -> Layer:
     """
     try:
         return Layer.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as e:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError, OSError) as e:
         raise BadInputError("bad_layer", place=str(path), reason=e) from e
 
 
@@ -109,30 +145,47 @@ def _shipped() -> tuple[Layer, ...]:
     )
 
 
+def own(workspace: Workspace) -> tuple[list[Layer], list[BadInputError]]:
+    """The definitions in the city's `layers/`, and what is wrong with those that cannot be used."""
+    good: dict[str, Layer] = {}
+    bad = []
+    taken = {layer.id for layer in _shipped()}
+    for path in sorted(workspace.layers.glob("*.toml")):
+        try:
+            layer = read(path)
+            if layer.id in taken or layer.id in good:
+                raise BadInputError("layer_twice", place=str(path), id=layer.id)
+        except BadInputError as error:
+            bad.append(error)
+        else:
+            good[layer.id] = layer
+    return list(good.values()), bad
+
+
 def load(workspace: Workspace | None = None) -> list[Layer]:
     """All definitions in drawing order: ours, then those in the city's `layers/`.
 
     Raises:
         BadInputError: an id stands twice, or a definition is wrong.
     """
-    layers = {layer.id: layer for layer in _shipped()}
-    own = workspace.root / "layers" if workspace is not None else None
-    if own is not None and own.is_dir():
-        for path in sorted(own.glob("*.toml")):
-            layer = read(path)
-            if layer.id in layers:
-                raise BadInputError("layer_twice", place=str(path), id=layer.id)
-            layers[layer.id] = layer
-    return sorted(layers.values(), key=lambda layer: (layer.order, layer.id))
+    good, bad = own(workspace) if workspace is not None else ([], [])
+    if bad:
+        raise bad[0]
+    return sorted([*_shipped(), *good], key=lambda layer: (layer.order, layer.id))
 
 
 def present(workspace: Workspace, *, audience: Audience = "public") -> list[Layer]:
     """The layers whose data are there and that this audience may see."""
 
     def there(layer: Layer) -> bool:
+        if layer.source.kind in REMOTE_OVERLAYS:
+            return True
         path = layer.source.path.split("{version}")[0] or "manifest.json"
+        if layer.source.kind in LOCAL_OVERLAYS:
+            return (workspace.root / layer.source.path).exists()
         if layer.source.kind == "table":
             return any(workspace.root.glob(path))
         return (workspace.tiles / path).exists() and (workspace.tiles / "manifest.json").is_file()
 
-    return [layer for layer in load(workspace) if audience in layer.audience and there(layer)]
+    listed = sorted([*_shipped(), *own(workspace)[0]], key=lambda layer: (layer.order, layer.id))
+    return [layer for layer in listed if audience in layer.audience and there(layer)]

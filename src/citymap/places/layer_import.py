@@ -193,9 +193,27 @@ def _describe(
 ) -> None:
     with path.open("rb") as handle:
         sha = hashlib.file_digest(handle, "sha256").hexdigest()
-    facts = {
-        "id": name, "kind": kind, "title": path.stem, "source": path.name, "sha256": sha,
-        "vintage": vintage or "", "crs": f"EPSG:{epsg}",
-    }  # fmt: skip
-    text = "".join(f"{key} = {toml_value(value)}\n" for key, value in facts.items())
+    suffix = "parquet" if kind == "vector" else "tif"
+    picture = kind == "ortho"
+    text = f"""\
+# Written by `citymap import`. Staff see it; add "public" to the audience to show it to everyone.
+id = {toml_value(f"own-{name}")}
+order = {10 if picture else 30}
+title = {{ ja = {toml_value(path.stem)} }}
+audience = ["staff", "planner", "admin"]
+attribution = {{ ja = "" }}
+licence = ""
+vintage = {toml_value(vintage or "")}
+visible = false
+
+[source]
+kind = "{"vector" if kind == "vector" else "raster"}"
+path = {toml_value(f"layers/{name}.{suffix}")}
+
+[provenance]
+kind = "{kind}"
+file = {toml_value(path.name)}
+sha256 = "{sha}"
+crs = "EPSG:{epsg}"
+"""
     write_text(workspace.layers / f"{name}.toml", text)

@@ -135,7 +135,7 @@ def _road_layers(workspace: Workspace) -> list[Layer]:
     return layers
 
 
-def _parts(geometry: NDArray[Any]) -> list[tuple[mvt.Parts, NDArray[np.int64]]]:
+def parts_of(geometry: NDArray[Any]) -> list[tuple[mvt.Parts, NDArray[np.int64]]]:
     """Flat arrays by kind, with the numbers of the features they hold."""
     out = []
     flat, owner = shapely.get_parts(geometry, return_index=True)  # collections fall apart once
@@ -211,7 +211,7 @@ def _add_to_tiles(layer: Layer, zoom: int, out: dict[int, mvt.Layer]) -> None:
     edges = np.flatnonzero(np.diff(tile, prepend=-1))
     ids = (layer.ids if layer.ids is not None else np.arange(layer.geometry.size))[index]
     columns = _pick(layer.columns, index)
-    parts = _parts(geometry) if whole else []
+    parts = parts_of(geometry) if whole else []
     picked = [(p, features, ids[features], _pick(columns, features)) for p, features in parts]
     scale, margin = float(mvt.EXTENT * tiles), BUFFER / tiles
     for a, b in zip(edges, np.append(edges[1:], tile.size), strict=True):
@@ -232,7 +232,7 @@ def _add_to_tiles(layer: Layer, zoom: int, out: dict[int, mvt.Layer]) -> None:
             x0 + 1 / tiles + margin,
             y0 + 1 / tiles + margin,
         )
-        for p, features in _parts(clipped):
+        for p, features in parts_of(clipped):
             own = here[features]
             content.add(p, np.arange(own.size), ids=ids[own], columns=_pick(columns, own))
 

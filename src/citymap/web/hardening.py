@@ -67,6 +67,7 @@ FILE_PREFIXES = (
     "/map",
     "/tiles",
     "/3dtiles",
+    "/overlays",
     "/report",
     "/static",
     "/media",

@@ -39,7 +39,7 @@ declare(
 )
 
 AREAS = ("files", "api", "auth", "page")
-_FIRST = {"map": "files", "tiles": "files", "3dtiles": "files", "static": "files", "api": "api",
+_FIRST = {"map": "files", "tiles": "files", "3dtiles": "files", "overlays": "files", "static": "files", "api": "api",
           "ogc": "api", "open311": "api", "ngsi-ld": "api", "feeds": "api", "auth": "auth"}  # fmt: skip
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
 BOUNDS_S = (0.005, 0.025, 0.1, 0.5, 2.5)

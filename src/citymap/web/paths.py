@@ -23,6 +23,7 @@ from citymap.web.feeds import Feeds
 from citymap.web.file_door import ByteCache, FileDoor, Rewrite, as_it_is
 from citymap.web.identity import People
 from citymap.web.ogc import Ogc
+from citymap.web.overlays import Overlays
 from citymap.web.reports import Reports
 from citymap.workspace import Workspace
 
@@ -118,6 +119,7 @@ def routes(settings: Settings | None = None) -> list[BaseRoute]:
         *open_to_all(*(Mount(prefix, app=door) for prefix, door in doors(settings).items())),
         *api.routes(),
         *Ogc(settings).routes(),
+        *Overlays(settings).routes(),
         *Reports(people).routes(),
         *Feeds(people).routes(),
         *Auth(people).routes(),
