@@ -9,13 +9,12 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-import ogc_service
 import pyarrow.parquet as pq
 import pytest
 import shapely
-from ogc_service import SHELTERS
 from shapely.geometry import shape
 
+import ogc_service
 from asgi_client import TestClient
 from citymap import crs
 from citymap.settings import Settings
@@ -23,6 +22,7 @@ from citymap.share.ogc import crs_uri, documents
 from citymap.share.ogc.collection import Collections
 from citymap.web.public import create_app
 from citymap.workspace import Workspace
+from ogc_service import SHELTERS
 
 PUBLIC = {"buildings", "exposure-combined", "hazard-river-L2", "shelters"}
 ITEMS = "/ogc/collections/buildings/items"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import ogc_service
 import pyarrow.parquet as pq
 import pyogrio
 import pytest
 import shapely
 
+import ogc_service
 from citymap.workspace import Workspace
 
 pytestmark = pytest.mark.skipif(
