@@ -112,12 +112,15 @@ def on_grid(path: Path, geometry: NDArray[Any], *, progress: Progress | None = N
                 progress.update(begin, source.height, path.stem)
             if chosen.size == 0:
                 continue
-            end = int(last[chosen].max()) + 1
-            grid = source.read(1, window=((begin, end), (0, source.width)), masked=True)
+            start, end = int(first[chosen].min()), int(last[chosen].max()) + 1
+            west = int(np.clip((bounds[chosen, 0].min() - left) // size_x, 0, source.width - 1))
+            east = int(np.clip((bounds[chosen, 2].max() - left) // size_x, 0, source.width - 1)) + 1
+            grid = source.read(1, window=((start, end), (west, east)), masked=True)
             values = np.ma.filled(grid.astype(np.float32), np.nan)
             part = _taken(all_rings, chosen)
             found = np.empty((chosen.size, 5))
-            k.zonal(*part, values, left, top - begin * size_y, size_x, size_y, found)
+            corner = left + west * size_x, top - start * size_y
+            k.zonal(*part, values, *corner, size_x, size_y, found)
             out[chosen] = found
     area = np.where(all_rings.area > 0, all_rings.area, np.nan)
     return Zonal(

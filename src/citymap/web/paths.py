@@ -24,6 +24,7 @@ from citymap.web.file_door import ByteCache, FileDoor, Rewrite, as_it_is
 from citymap.web.identity import People
 from citymap.web.ogc import Ogc
 from citymap.web.overlays import Overlays
+from citymap.web.place import PlaceDoor
 from citymap.web.reports import Reports
 from citymap.workspace import Workspace
 
@@ -120,6 +121,7 @@ def routes(settings: Settings | None = None) -> list[BaseRoute]:
         *api.routes(),
         *Ogc(settings).routes(),
         *Overlays(settings).routes(),
+        *PlaceDoor(people).routes(),
         *Reports(people).routes(),
         *Feeds(people).routes(),
         *Auth(people).routes(),

@@ -1,0 +1,182 @@
+"""`/api/place`, `/status.json` and `/search.json`: what the residents' page asks."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import math
+from collections import OrderedDict
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from anyio.to_thread import run_sync
+from starlette.responses import Response
+from starlette.routing import Route
+
+from citymap.assess import place as my_place
+from citymap.assess.place import Places
+from citymap.errors import BadInputError, CitymapError
+from citymap.live import openings
+from citymap.share import gate, search_file, status
+from citymap.share.doors import Door, Knock, declare
+from citymap.web.access import open_to_all
+from citymap.web.answers import answer
+from citymap.web.api import speaking
+from citymap.web.file_door import accepts_gzip, etag_matches
+from citymap.workspace import Workspace
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.routing import BaseRoute
+
+    from citymap.web.identity import People
+
+KEPT = 4096  # answers
+NO_STORE = {"cache-control": "no-cache", "access-control-allow-origin": "*"}
+
+
+def _knocks(workspace: Workspace) -> list[Knock]:
+    west, south, east, north = workspace.city().bbox or (139.8, 36.5, 139.8, 36.5)
+    return [
+        Knock(f"/api/place?lon={west + f * (east - west)}&lat={south + f * (north - south)}")
+        for f in (0.001, 0.5)
+    ]
+
+
+declare(
+    Door("/api/place", kinds=("place",), knocks=_knocks),
+    Door("/status.json", kinds=("status",), knocks=lambda _: [Knock("/status.json")]),
+    Door("/search.json", kinds=("districts", "addresses", "shelters", "wifi", "aed"),
+         knocks=lambda _: [Knock("/search.json")]),
+)  # fmt: skip
+
+
+class PlaceDoor:
+    """Holds the city's tables while they stay the same, and the last answers."""
+
+    def __init__(self, people: People) -> None:
+        self._people = people
+        self._lock = Lock()
+        self._stamp: tuple[int, ...] = ()
+        self._places: Places | None = None
+        self._kept: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
+        self._search: tuple[object, str, bytes, bytes] | None = None
+
+    def routes(self) -> list[BaseRoute]:
+        """The same for everybody."""
+        return [
+            *open_to_all(
+                Route("/api/place", speaking(self.place)),
+                Route("/status.json", speaking(self.status)),
+                Route("/search.json", speaking(self.search)),
+            )
+        ]
+
+    def _workspace(self) -> Workspace:
+        city = self._people.settings.city
+        if city is None:
+            raise BadInputError("no_city")
+        workspace = Workspace(city)
+        if not workspace.exists():
+            raise BadInputError("not_a_city", path=workspace.root)
+        return workspace
+
+    def _ready(self) -> Places:
+        workspace = self._workspace()
+        now = my_place.stamp(workspace)
+        with self._lock:
+            if self._places is None or now != self._stamp:
+                self._places, self._stamp = Places(workspace), now
+                self._kept.clear()
+            return self._places
+
+    async def place(self, request: Request) -> Response:
+        """`GET /api/place?lon=&lat=[&hazard=]`: the record of `citymap.assess.place`, with openings."""
+        lon, lat = (_degrees(request.query_params.get(n)) for n in ("lon", "lat"))
+        hazard = request.query_params.get("hazard") or None
+
+        def found() -> dict[str, Any]:
+            places = self._ready()
+            known = places.asked(lon, lat)
+            at = (known.row,) if known.row >= 0 else (-1, round(lon, 4), round(lat, 4))
+            key = (
+                *at,
+                round(lon, 4),
+                round(lat, 4),
+                hazard,
+                my_place.closure_stamp(self._workspace()),
+            )
+            with self._lock:
+                record = self._kept.get(key)
+            if record is None:
+                record = {**places.answer(lon, lat, hazard=hazard), "hazards": places.hazards}
+                with self._lock:
+                    self._kept[key] = record
+                    if len(self._kept) > KEPT:
+                        self._kept.popitem(last=False)
+            said = self._openings()
+            shelters = [
+                {**s, "opening": said.get(s["place_id"], _UNKNOWN)} for s in record["shelters"]
+            ]
+            return gate.release_one("place", {**record, "shelters": shelters}, "public") or {}
+
+        return answer(await run_sync(found))
+
+    def _openings(self) -> dict[str, dict[str, Any]]:
+        """What staff said of the shelters; nothing where the store cannot be asked."""
+        try:
+            current = openings.current(self._people.store())
+        except CitymapError:
+            return {}
+        return {
+            i: {"state": o.state, "head_count": o.head_count, "at": o.at.isoformat()}
+            for i, o in current.items()
+        }
+
+    async def status(self, request: Request) -> Response:
+        """`GET /status.json`: the order, openings and closures as they are in the store now."""
+        del request
+
+        def found() -> dict[str, Any]:
+            return status.status(self._workspace(), self._people.store())
+
+        return answer(await run_sync(found), headers=NO_STORE)
+
+    async def search(self, request: Request) -> Response:
+        """`GET /search.json`: everything that can be searched for offline."""
+        etag, plain, packed = await run_sync(self._search_file)
+        headers = {"etag": etag, "cache-control": "no-cache", "vary": "accept-encoding"}
+        if etag_matches(request.headers.get("if-none-match", "").encode("latin-1"), etag.encode()):
+            return Response(status_code=304, headers=headers)
+        zipped = accepts_gzip(request.headers.get("accept-encoding", "").encode("latin-1"))
+        if zipped:
+            headers["content-encoding"] = "gzip"
+        return Response(packed if zipped else plain, media_type="application/json", headers=headers)
+
+    def _search_file(self) -> tuple[str, bytes, bytes]:
+        workspace = self._workspace()
+        files = (
+            workspace.districts,
+            workspace.addresses,
+            *sorted(workspace.places.glob("*.parquet")),
+        )
+        now = tuple(p.stat().st_mtime_ns if p.is_file() else 0 for p in files)
+        with self._lock:
+            if self._search is None or self._search[0] != now:
+                body = search_file.as_bytes(search_file.search_file(workspace))
+                etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+                self._search = (now, etag, body, gzip.compress(body, 9, mtime=0))
+            return self._search[1:]
+
+
+_UNKNOWN = {"state": "unknown", "head_count": None, "at": None}
+
+
+def _degrees(text: str | None) -> float:
+    try:
+        value = float((text or "")[:32])
+    except ValueError:
+        raise BadInputError("place_position") from None
+    if not math.isfinite(value):
+        raise BadInputError("place_position")
+    return value
