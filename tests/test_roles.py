@@ -41,7 +41,7 @@ OPEN = {
     "/api/overlays.json", "/overlays/{id}/{stamp}/{z:int}/{x:int}/{y:int}.{suffix}",
     "/overlays/{id}/{stamp}/tileset/{path:path}",
     "/api/buildings/{gml_id:path}", "/api/view.json",
-    "/api/place", "/status.json", "/search.json",
+    "/api/place", "/status.json", "/search.json", "/area.json",
     "/api/reports",  # anybody may report; with low trust
     "/api/reports/form.json", "/report", "/report/sw.js",
     "/ogc", "/ogc/conformance", "/ogc/api", "/ogc/collections", "/ogc/collections/{collection}",

@@ -17,7 +17,7 @@ from citymap.assess import place as my_place
 from citymap.assess.place import Places
 from citymap.errors import BadInputError, CitymapError
 from citymap.live import openings
-from citymap.share import gate, search_file, status
+from citymap.share import area_map, gate, search_file, status
 from citymap.share.doors import Door, Knock, declare
 from citymap.web.access import open_to_all
 from citymap.web.answers import answer
@@ -48,6 +48,8 @@ declare(
     Door("/status.json", kinds=("status",), knocks=lambda _: [Knock("/status.json")]),
     Door("/search.json", kinds=("districts", "addresses", "shelters", "wifi", "aed"),
          knocks=lambda _: [Knock("/search.json")]),
+    Door("/area.json", kinds=("districts", "roads", "base_map", "shelters"),
+         knocks=lambda _: [Knock("/area.json")]),
 )  # fmt: skip
 
 
@@ -60,7 +62,7 @@ class PlaceDoor:
         self._stamp: tuple[int, ...] = ()
         self._places: Places | None = None
         self._kept: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
-        self._search: tuple[object, str, bytes, bytes] | None = None
+        self._files: dict[str, tuple[object, str, bytes, bytes]] = {}
 
     def routes(self) -> list[BaseRoute]:
         """The same for everybody."""
@@ -69,6 +71,7 @@ class PlaceDoor:
                 Route("/api/place", speaking(self.place)),
                 Route("/status.json", speaking(self.status)),
                 Route("/search.json", speaking(self.search)),
+                Route("/area.json", speaking(self.area)),
             )
         ]
 
@@ -144,7 +147,43 @@ class PlaceDoor:
 
     async def search(self, request: Request) -> Response:
         """`GET /search.json`: everything that can be searched for offline."""
-        etag, plain, packed = await run_sync(self._search_file)
+        workspace = self._workspace()
+        files = (
+            workspace.districts,
+            workspace.addresses,
+            *sorted(workspace.places.glob("*.parquet")),
+        )
+        return await self._file(
+            request,
+            "search",
+            files,
+            lambda: search_file.as_bytes(search_file.search_file(workspace)),
+        )
+
+    async def area(self, request: Request) -> Response:
+        """`GET /area.json`: the small map of lines and names."""
+        workspace = self._workspace()
+        files = (workspace.roads, workspace.districts, *sorted(workspace.base.glob("*.parquet")))
+        return await self._file(
+            request, "area", files, lambda: search_file.as_bytes(area_map.area_map(workspace))
+        )
+
+    async def _file(
+        self, request: Request, name: str, files: Iterable[Path], make: Callable[[], bytes]
+    ) -> Response:
+        """A file made from others, kept until they change."""
+        now = tuple(p.stat().st_mtime_ns if p.is_file() else 0 for p in files)
+
+        def made() -> tuple[str, bytes, bytes]:
+            with self._lock:
+                known = self._files.get(name)
+                if known is None or known[0] != now:
+                    body = make()
+                    etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+                    known = self._files[name] = (now, etag, body, gzip.compress(body, 9, mtime=0))
+                return known[1:]
+
+        etag, plain, packed = await run_sync(made)
         headers = {"etag": etag, "cache-control": "no-cache", "vary": "accept-encoding"}
         if etag_matches(request.headers.get("if-none-match", "").encode("latin-1"), etag.encode()):
             return Response(status_code=304, headers=headers)
@@ -152,21 +191,6 @@ class PlaceDoor:
         if zipped:
             headers["content-encoding"] = "gzip"
         return Response(packed if zipped else plain, media_type="application/json", headers=headers)
-
-    def _search_file(self) -> tuple[str, bytes, bytes]:
-        workspace = self._workspace()
-        files = (
-            workspace.districts,
-            workspace.addresses,
-            *sorted(workspace.places.glob("*.parquet")),
-        )
-        now = tuple(p.stat().st_mtime_ns if p.is_file() else 0 for p in files)
-        with self._lock:
-            if self._search is None or self._search[0] != now:
-                body = search_file.as_bytes(search_file.search_file(workspace))
-                etag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-                self._search = (now, etag, body, gzip.compress(body, 9, mtime=0))
-            return self._search[1:]
 
 
 _UNKNOWN = {"state": "unknown", "head_count": None, "at": None}
