@@ -40,6 +40,7 @@ State = Literal["inside", "outside", "not_surveyed"]
 STANDS_ON_M = 12.0  # a point this near to a building is taken for it (a door, a GPS fix)
 OFFERED = 3  # shelters
 TRIED = 12  # nearest shelters by air among which the ways are looked for
+AT_HAND_M = 40.0  # a road as near as this is the road that one steps out to
 WIFI_REACH_M = 1500.0
 WALL = 0.05  # degrees around the bbox within which a place is still answered
 NO_WALLS = Building(None, None)  # a point outdoors: no floor to go up to
@@ -251,15 +252,23 @@ class Places:
         }  # fmt: skip
 
     def _way(self, lon: float, lat: float, goals: list[Goal], hazard: str) -> Route | str:
-        """A dry way, else the one with the least water; else why there is none."""
+        """A dry way, else the one with the least water; else why there is none.
+
+        A way that only reaches a dry road by going straight over land where roads are under water
+        is no dry way: the one along those roads says how far it goes through the water.
+        """
         try:
             network, closed, wet = self._network(hazard)
         except BadInputError:
             return "no_network"
         dry = network.route(lon, lat, goals, closed=closed | wet)
-        if isinstance(dry, Route):
+        if isinstance(dry, Route) and _off_road_m(dry) <= AT_HAND_M:
             return dry
         way = network.route(lon, lat, goals, closed=closed, wet=wet)
+        if isinstance(dry, Route) and not (
+            isinstance(way, Route) and _off_road_m(way) < _off_road_m(dry)
+        ):
+            return dry
         return way if isinstance(way, Route) else way.reason
 
     def _network(self, hazard: str) -> tuple[Router, NDArray[np.bool_], NDArray[np.bool_]]:
@@ -288,6 +297,12 @@ class Places:
 def _closed_edges(workspace: Workspace, found: Router) -> NDArray[np.bool_]:
     shapes = [c.shape for c in read_closures(workspace) if c.valid_at()]
     return found.closed_by(shapes) if shapes else np.zeros(found.network.edges, bool)
+
+
+def _off_road_m(way: Route) -> float:
+    """From the place to the first road."""
+    (lon, lat), (to_lon, to_lat) = way.lon_lat[:2]
+    return _metres(lon, lat, to_lon, to_lat)
 
 
 def _flag(flags: NDArray[np.bool_] | None, row: int) -> bool | None:
