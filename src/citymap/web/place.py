@@ -26,6 +26,9 @@ from citymap.web.file_door import accepts_gzip, etag_matches
 from citymap.workspace import Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
