@@ -134,3 +134,65 @@ def validate(
                 typer.echo(f"{sign}  {r.case}: {r.measure} = {r.value:.4g} {r.unit}  [{low:g}, {high:g}]")  # fmt: skip
         if not all(r.as_expected for r in rows):
             raise typer.Exit(1)
+
+
+@app.command("stress")
+def stress(
+    scenario: ScenarioArgument,
+    out: OutOption,
+    city: cli.CityOption = None,
+    json: cli.JsonOption = False,
+) -> None:
+    """Shelters at their limit: who is turned away at best, and what helps most.
+
+    避難場所の限界を調べます。誰が入れないか、何を開ければいちばん助かるか。
+    """
+    from citymap.evacuation.scenario import read_scenario
+    from citymap.evacuation.stress.plan import stress as compute
+
+    with cli.command(json=json) as progress:
+        target = cli.workspace(city)
+        summary = compute(
+            target, read_scenario(scenario.resolve()), out.resolve(), progress=progress
+        )
+        lang = terminal_language()
+
+        def text() -> str:
+            names = ("people", "upstairs", "places", "served", "turned_away")
+            lines = [f"{t(f'evacuation.stress.{n}', lang)}: {summary[n]:,}" for n in names]
+            lines += [
+                t("evacuation.stress.fix", lang, kind=t(f"evacuation.fix.{f['kind']}", lang), id=f["id"],
+                  people=f"{f['people']:,.0f}", minutes=f"{f['person_min']:,.0f}")
+                for f in summary["fixes"][:8]
+            ]  # fmt: skip
+            return "\n".join([*lines, f"→ {out}"])
+
+        cli.answer(summary, text, json=json)
+
+
+@app.command("compare")
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A_DIR", help="result of plan A")],
+    b: Annotated[Path, typer.Argument(metavar="B_DIR", help="result of plan B")],
+    out: OutOption,
+    json: cli.JsonOption = False,
+) -> None:
+    """What plan B changes against plan A, with 95 % intervals.
+
+    二つの計画を比べます。
+    """
+    from citymap.evacuation.compare import compare as side_by_side
+
+    with cli.command(json=json):
+        found = side_by_side(a.resolve(), b.resolve(), out.resolve())
+        lang = terminal_language()
+
+        def text() -> str:
+            lines = []
+            for name, row in found["counts"].items():
+                ci = row.get("ci95")
+                more = f" [{ci[0]:+,.1f} – {ci[1]:+,.1f}]" if ci else ""
+                lines.append(f"{t(f'evacuation.{name}', lang)}: {row['difference']:+,.1f}{more}")
+            return "\n".join([*lines, f"→ {out}"])
+
+        cli.answer(found, text, json=json)

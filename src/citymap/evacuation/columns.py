@@ -59,3 +59,14 @@ LEAVE_BY = Table(
         Column("route_length_m", _F, "length of that way", "m"),
     ),
 )  # fmt: skip
+
+STRESS = Table(
+    "stress",
+    (
+        Column("building_id", _S, "home", nullable=False),
+        Column("district_id", _S, "町字 of the home"),
+        Column("people", pa.int64(), "how many of the home", nullable=False),
+        Column("shelter_id", _S, "their place; null: turned away"),
+        Column("walk_min", _F, "walk to it", "min"),
+    ),
+)

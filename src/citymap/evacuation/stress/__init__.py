@@ -1,0 +1,1 @@
+"""Stress test of the shelters: who finds a place, who is turned away, and what helps most."""
