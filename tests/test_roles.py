@@ -47,6 +47,8 @@ OPEN = {
     "/ogc", "/ogc/conformance", "/ogc/api", "/ogc/collections", "/ogc/collections/{collection}",
     "/ogc/collections/{collection}/queryables", "/ogc/collections/{collection}/items",
     "/ogc/collections/{collection}/items/{feature:path}",
+    "/open311/v2/discovery.{form}", "/open311/v2/services.{form}", "/open311/v2/services/{code}.{form}",
+    "/open311/v2/requests.{form}", "/open311/v2/requests/{number}.{form}", "/open311/v2/tokens/{token}.{form}",
     "/feeds/reports.geojson", "/feeds/reports.rss", "/feeds/closures.geojson", "/feeds/photos/{name}",
     "/healthz", "/metrics", "/auth/login", "/auth/logout", "/auth/session",  # /metrics: by address
 }  # fmt: skip

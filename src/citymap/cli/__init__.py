@@ -265,6 +265,7 @@ def _register() -> None:
         "exposure",
         "fetch",
         "flood",
+        "reports",
         "serve",
         "share",
         "user",

@@ -23,6 +23,7 @@ from citymap.web.feeds import Feeds
 from citymap.web.file_door import ByteCache, FileDoor, Rewrite, as_it_is
 from citymap.web.identity import People
 from citymap.web.ogc import Ogc
+from citymap.web.open311 import Open311
 from citymap.web.overlays import Overlays
 from citymap.web.place import PlaceDoor
 from citymap.web.reports import Reports
@@ -124,6 +125,7 @@ def routes(settings: Settings | None = None) -> list[BaseRoute]:
         *PlaceDoor(people).routes(),
         *Reports(people).routes(),
         *Feeds(people).routes(),
+        *Open311(people).routes(),
         *Auth(people).routes(),
         *metrics.routes(settings, people),
     ]
