@@ -217,3 +217,25 @@ def test_all_cores_are_used_only_while_they_are_faster() -> None:
     assert used[0] is False
     assert sum(used[3:100]) > 85
     assert sum(used[110:]) < 12
+
+
+@BOTH
+def test_built_up_cells_hold_and_let_through_less(precision: Precision) -> None:
+    ground = np.zeros((40, 80))
+    porosity = np.ones((40, 80))
+    porosity[:, 40:] = 0.5
+    made = solver.build(ground, 5.0, precision=precision, porosity=porosity)
+    made.points = [
+        at(k.DISCHARGE, 20, 5, 1.0, Series(np.array([0.0, 600, 601]), np.array([20.0, 20, 0])))
+    ]
+    solver.advance(made, 6 * 3600.0)
+    a, depth = made.account(), made.depth64_m()
+    assert abs(a.error) <= (1e-12 if precision == "float64" else 1e-7) * a.wanted
+    level = a.stored / ((40 * 40 + 40 * 40 * 0.5) * 25)
+    assert np.abs(depth / level - 1).max() < 0.05  # the level is one, the stored water is not
+    whole = solver.build(ground, 5.0, precision=precision, porosity=np.ones((40, 80)))
+    plain = solver.build(ground, 5.0, precision=precision)
+    for other in (whole, plain):
+        other.points = made.points
+        solver.advance(other, 1800.0)
+    assert np.abs(whole.depth64_m() - plain.depth64_m()).max() < 1e-4

@@ -29,8 +29,10 @@ def run(
     json: cli.JsonOption = False,
 ) -> None:
     """Run a scenario and write its result. シナリオを計算し、結果を書き出します。"""
+    from citymap.assess.flooded import count
     from citymap.flood import run as runs
     from citymap.flood.scenario import read
+    from citymap.workspace import Workspace
 
     with cli.command(json=json) as progress:
         folder = city or Settings().city
@@ -42,6 +44,8 @@ def run(
         summary = runs.run(
             read_scenario, out.resolve(), epsg=runs.zone_of(folder), progress=progress
         )
+        if folder is not None:
+            summary = count(Workspace(folder), out.resolve())
         cli.answer(summary, lambda: _said(summary, out), json=json)
 
 
@@ -61,6 +65,8 @@ def _said(summary: dict[str, Any], out: Path) -> str:
             t("flood.said.work", lang, steps=f"{summary['steps']:,}", wall=f"{summary['wall_s']:.1f}",
               rate=f"{summary['cell_updates_per_s'] / 1e6:.0f}")
         )  # fmt: skip
+    if "buildings_flooded" in summary:
+        lines.append(t("flood.said.buildings", lang, n=f"{summary['buildings_flooded']:,}"))
     lines += [t(f"flood.repair.{key}", lang, n=f"{n:g}") for key, n in summary["repairs"].items()]
     lines += [
         t(f"flood.note.{key}", lang, n=n)

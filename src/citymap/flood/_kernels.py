@@ -176,6 +176,45 @@ def _type_of(x, like):
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
+def _porous_faces(
+    zl, hl, zr, hr, sl, sr, width, qm, qc, qp, nl, nr, out, k_slope, k_friction, unit, hmin, theta,
+    wing,
+):  # fmt: skip
+    """The same where cells hold water on a part of their area and faces are open on a part.
+
+    `sl`, `sr`: depth per stored water (1 / porosity); `width`: open part of the face (0: closed).
+    Discharges are per full width. Source: Guinot & Soares-Frazão 2006 (porosity of storage and flow).
+    """
+    zero, one = unit - unit, unit / unit
+    for i in range(out.size):
+        dl, dr = type_of(hl[i], unit) * sl[i], type_of(hr[i], unit) * sr[i]
+        step = type_of(minus(zr[i], zl[i]), unit)
+        left, right = dl, dr + step  # levels above the left ground
+        top = left if left > right else right
+        depth = (top - (step if step > zero else zero)) * unit
+        w = width[i]
+        wet = (depth > hmin) & (w > zero)
+        safe = depth if wet else one
+        open_width = w if wet else one
+        num = theta * qc[i] + wing * (qm[i] + qp[i]) - k_slope * safe * (right - left) * open_width
+        den = one + k_friction * (nl[i] + nr[i]) * abs(qc[i]) / open_width * inverse_seven_thirds(
+            safe
+        )
+        new = num / den
+        out[i] = new if wet else zero
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def _deepest(h, swell):
+    """The deepest water of cells that store it on a part of their area (counts)."""
+    deepest = type_of(0.0, swell[0])
+    for i in range(h.size):
+        d = type_of(h[i], swell[i]) * swell[i]
+        deepest = deepest if deepest > d else d
+    return counted(deepest, h[0])
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
 def _overdrawn(h, xw, xe, yn, ys, k, margin, slack):
     """Whether any cell would lose more than it holds (`k` turns m²/s into counts)."""
     zero = k - k
@@ -252,7 +291,7 @@ def _move_and_rain(h, z, xw, xe, yn, ys, add, wall):
 
 @njit(cache=True, fastmath=FAST, error_model="numpy", nogil=True)
 def _sweep(
-    begin, end, block, z, h, qx, qy, gn2, band_run, run_low, run_high, side_h, side_qx, side_qy,
+    begin, end, block, z, h, qx, qy, gn2, swell, width_x, width_y, band_run, run_low, run_high, side_h, side_qx, side_qy,
     x_new, x_moved, y_new, y_moved, share, k_slope, k_friction, k_move, unit, hmin, theta, wing,
     margin, slack, add, wall,
 ):  # fmt: skip
@@ -269,6 +308,7 @@ def _sweep(
     first = begin - 1 if begin > 0 else 0
     last = end if end < rows else rows - 1
     uniform = gn2.shape[0] == 1
+    porous = swell.size > 1
     for ring in range(3):
         y_new[block, ring, :] = zero
         y_moved[block, ring, :] = 0
@@ -305,12 +345,23 @@ def _sweep(
                         lo, hi = run_low[r], run_high[r]
                         ha = side_h[block, 0] if begin > 0 else h[j - 1]
                         na = gn2[0] if uniform else gn2[j - 1]
-                        _y_faces(
-                            z[j - 1, lo:hi], ha[lo:hi], z[j, lo:hi], hj[lo:hi],
-                            side_qy[block, 0, lo:hi], side_qy[block, 1, lo:hi],
-                            side_qy[block, 2, lo:hi], na[lo:hi], nj[lo:hi],
-                            y_new[block, here, lo:hi], k_slope, k_friction, unit, hmin, theta, wing,
-                        )  # fmt: skip
+                        if porous:
+                            _porous_faces(
+                                z[j - 1, lo:hi], ha[lo:hi], z[j, lo:hi], hj[lo:hi],
+                                swell[j - 1, lo:hi], swell[j, lo:hi], width_y[j, lo:hi],
+                                side_qy[block, 0, lo:hi], side_qy[block, 1, lo:hi],
+                                side_qy[block, 2, lo:hi], na[lo:hi], nj[lo:hi],
+                                y_new[block, here, lo:hi], k_slope, k_friction, unit, hmin, theta,
+                                wing,
+                            )  # fmt: skip
+                        else:
+                            _y_faces(
+                                z[j - 1, lo:hi], ha[lo:hi], z[j, lo:hi], hj[lo:hi],
+                                side_qy[block, 0, lo:hi], side_qy[block, 1, lo:hi],
+                                side_qy[block, 2, lo:hi], na[lo:hi], nj[lo:hi],
+                                y_new[block, here, lo:hi], k_slope, k_friction, unit, hmin, theta,
+                                wing,
+                            )  # fmt: skip
             if (j + 1) % BAND == 0 and j + 1 < rows:
                 for r in range(band_run[band + 1], band_run[band + 2]):
                     y_new[block, below, run_low[r] : run_high[r]] = zero
@@ -338,17 +389,34 @@ def _sweep(
                         else side_qy[block + 1, k + 1 - end + 2] if k + 1 >= end else qy[k + 1]
                     )  # fmt: skip
                     nb = gn2[0] if uniform else gn2[k]
-                    _y_faces(
-                        z[j, lo:hi], hj[lo:hi], z[k, lo:hi], hb[lo:hi], qa[lo:hi], qb[lo:hi],
-                        qc[lo:hi], nj[lo:hi], nb[lo:hi], y_new[block, below, lo:hi],
-                        k_slope, k_friction, unit, hmin, theta, wing,
-                    )  # fmt: skip
+                    if porous:
+                        _porous_faces(
+                            z[j, lo:hi], hj[lo:hi], z[k, lo:hi], hb[lo:hi], swell[j, lo:hi],
+                            swell[k, lo:hi], width_y[k, lo:hi], qa[lo:hi], qb[lo:hi], qc[lo:hi],
+                            nj[lo:hi], nb[lo:hi], y_new[block, below, lo:hi], k_slope, k_friction,
+                            unit, hmin, theta, wing,
+                        )  # fmt: skip
+                    else:
+                        _y_faces(
+                            z[j, lo:hi], hj[lo:hi], z[k, lo:hi], hb[lo:hi], qa[lo:hi], qb[lo:hi],
+                            qc[lo:hi], nj[lo:hi], nb[lo:hi], y_new[block, below, lo:hi],
+                            k_slope, k_friction, unit, hmin, theta, wing,
+                        )  # fmt: skip
                 x_new[block, lo] = qxj[0] if lo == 0 else zero
                 x_new[block, hi] = qxj[columns] if hi == columns else zero
-                _x_faces(
-                    z[j, lo:hi], hj[lo:hi], qxj[lo : hi + 1], nj[lo:hi],
-                    x_new[block, lo + 1 : hi], k_slope, k_friction, unit, hmin, theta, wing,
-                )  # fmt: skip
+                if porous:
+                    _porous_faces(
+                        z[j, lo : hi - 1], hj[lo : hi - 1], z[j, lo + 1 : hi], hj[lo + 1 : hi],
+                        swell[j, lo : hi - 1], swell[j, lo + 1 : hi], width_x[j, lo + 1 : hi],
+                        qxj[lo : hi - 1], qxj[lo + 1 : hi], qxj[lo + 2 : hi + 1],
+                        nj[lo : hi - 1], nj[lo + 1 : hi], x_new[block, lo + 1 : hi],
+                        k_slope, k_friction, unit, hmin, theta, wing,
+                    )  # fmt: skip
+                else:
+                    _x_faces(
+                        z[j, lo:hi], hj[lo:hi], qxj[lo : hi + 1], nj[lo:hi],
+                        x_new[block, lo + 1 : hi], k_slope, k_friction, unit, hmin, theta, wing,
+                    )  # fmt: skip
                 xw, xe = x_new[block, lo:hi], x_new[block, lo + 1 : hi + 1]
                 yn, ys = y_new[block, here, lo:hi], y_new[block, below, lo:hi]
                 if _overdrawn(hj[lo:hi], xw, xe, yn, ys, k_move, margin, slack):
@@ -392,6 +460,8 @@ def _sweep(
                     top = _move_and_rain(h[i, lo:hi], z[i, lo:hi], xw, xe, yn, ys, add, wall)
                 else:
                     top = _move(h[i, lo:hi], xw, xe, yn, ys)
+                if porous:
+                    top = _deepest(h[i, lo:hi], swell[i, lo:hi])
                 deepest = deepest if deepest > top else top
         was_limited = row_limited
     return deepest, limited
@@ -461,7 +531,7 @@ IN, OUT, RAIN, WANTED_IN = 0, 1, 2, 3  # volumes in `totals`: m · cells, and wh
 
 @njit(cache=True, error_model="numpy")
 def _points(
-    t, dt, z, h, unit, point_kind, point_row, point_column, point_part, point_series, point_carry,
+    t, dt, z, h, swell, unit, point_kind, point_row, point_column, point_part, point_series, point_carry,
     series_t, series_v, series_n, series_grow, cell, totals,
 ):  # fmt: skip
     """Inflows, breaches, pumps and held levels: change `h` and account for every count.
@@ -473,7 +543,8 @@ def _points(
     for p in range(point_kind.size):
         j, i, s = point_row[p], point_column[p], point_series[p]
         n, kind = series_n[s], point_kind[p]
-        depth = h[j, i] * unit
+        stretch = swell[j, i] if swell.size > 1 else 1.0
+        depth = h[j, i] * unit * stretch
         if kind == DISCHARGE or kind == PUMP:
             if s != last:
                 amount = _integral(series_t[s], series_v[s], n, t, t + dt)
@@ -495,15 +566,15 @@ def _points(
             # one step must not carry the cell past the river's level, nor empty it below the river's
             room = level - (ground + depth)
             if want > 0.0:
-                want = min(want, max(0.0, 0.5 * room))
+                want = min(want, max(0.0, 0.5 * room) / stretch)
             else:
-                want = max(want, min(0.0, 0.5 * room), -0.5 * depth)
+                want = max(want, min(0.0, 0.5 * room) / stretch, -0.5 * depth / stretch)
         else:
             level = _value(series_t[s], series_v[s], n, t + dt)
-            want = max(0.0, level - z[j, i] * unit) - depth
+            want = (max(0.0, level - z[j, i] * unit) - depth) / stretch
         want += point_carry[p]
         if want < 0.0:
-            want = max(want, -depth)
+            want = max(want, -h[j, i] * unit)
         given = counted_depth(want / unit, h[0, 0])
         real = given * unit
         point_carry[p] = want - real if kind == DISCHARGE else 0.0
@@ -530,7 +601,7 @@ def _counted_depth(x, like):
 
 @njit(cache=True, error_model="numpy")
 def _edges(
-    t, dt, z, h, qx, qy, gn2, unit, cell, hmin, edge_kind, edge_side, edge_row, edge_column,
+    t, dt, z, h, swell, qx, qy, gn2, unit, cell, hmin, edge_kind, edge_side, edge_row, edge_column,
     edge_series, edge_slope, series_t, series_v, series_n,
 ):  # fmt: skip
     """Discharges through the rim of the grid (sides: 0 west, 1 east, 2 north, 3 south)."""
@@ -538,6 +609,8 @@ def _edges(
     for e in range(edge_kind.size):
         j, i, side = edge_row[e], edge_column[e], edge_side[e]
         depth, ground = h[j, i] * unit, z[j, i] * unit
+        if swell.size > 1:
+            depth *= swell[j, i]
         two_gn2 = gn2[0, i] if gn2.shape[0] == 1 else gn2[j, i]
         if side == 0:
             out = -qx[j, 0]
@@ -698,7 +771,7 @@ def partition(band_run, run_low, run_high, rows, starts):
 
 @njit(cache=True, error_model="numpy", nogil=True, parallel=True)
 def _blocks(
-    blocks, starts, deepest, limited, z, h, qx, qy, gn2, band_run, run_low, run_high, side_h,
+    blocks, starts, deepest, limited, z, h, qx, qy, gn2, swell, width_x, width_y, band_run, run_low, run_high, side_h,
     side_qx, side_qy, x_new, x_moved, y_new, y_moved, share, k_slope, k_friction, k_move, unit,
     hmin, theta, wing, margin, slack, add, wall,
 ):  # fmt: skip
@@ -714,7 +787,7 @@ def _blocks(
     for number in prange(blocks):
         b = np.int64(number)  # prange counts in uint64: one compiled sweep is enough
         deepest[b], limited[b] = _sweep(
-            starts[b], starts[b + 1], b, z, h, qx, qy, gn2, band_run, run_low, run_high, side_h,
+            starts[b], starts[b + 1], b, z, h, qx, qy, gn2, swell, width_x, width_y, band_run, run_low, run_high, side_h,
             side_qx, side_qy, x_new, x_moved, y_new, y_moved, share, k_slope, k_friction, k_move,
             unit, hmin, theta, wing, margin, slack, add, wall,
         )  # fmt: skip
@@ -755,11 +828,12 @@ def _rain_map(h, factor, before, after, unit):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def peaks(
-    now, since, h, qx, qy, band_run, run_low, run_high, unit, arrival_m, duration_m, depth, arrival,
+    now, since, h, swell, qx, qy, band_run, run_low, run_high, unit, arrival_m, duration_m, depth, arrival,
     duration, dv,
 ):  # fmt: skip
     """Keep the maximum depth, first arrival (s), time above `duration_m` (s) and depth × velocity."""
     half = type_of(0.5, qx[0, 0])
+    porous = swell.size > 1
     rows = h.shape[0]
     for j in range(rows):
         band = j // BAND
@@ -770,6 +844,8 @@ def peaks(
             pd, pa, pt, pv = depth[j, lo:hi], arrival[j, lo:hi], duration[j, lo:hi], dv[j, lo:hi]
             for i in range(hi - lo):
                 d = np.float32(hj[i] * unit)
+                if porous:
+                    d *= np.float32(swell[j, lo + i])
                 pd[i] = pd[i] if pd[i] > d else d
                 pa[i] = min(pa[i], now) if d >= arrival_m else pa[i]
                 pt[i] += since if d >= duration_m else np.float32(0.0)
@@ -780,7 +856,7 @@ def peaks(
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def advance(
-    clock, counts, stop, max_steps, h, z, qx, qy, gn2, real, unit, alpha, dt_max, cell, wall, deepest_allowed,
+    clock, counts, stop, max_steps, h, z, qx, qy, gn2, swell, width_x, width_y, real, unit, alpha, dt_max, cell, wall, deepest_allowed,
     everywhere, active, always, least, band_run, run_low, run_high, starts, deepest, limited,
     side_h, side_qx, side_qy, x_new, x_moved, y_new, y_moved, share,
     point_kind, point_row, point_column, point_part, point_series, point_carry, point_rise,
@@ -839,12 +915,12 @@ def advance(
                 totals[RAIN] += add * unit * rain_open
         if point_kind.size:
             _points(
-                t, dt, z, h, unit, point_kind, point_row, point_column, point_part, point_series,
+                t, dt, z, h, swell, unit, point_kind, point_row, point_column, point_part, point_series,
                 point_carry, series_t, series_v, series_n, series_grow, cell, totals,
             )  # fmt: skip
         if edge_kind.size:
             _edges(
-                t, dt, z, h, qx, qy, gn2, unit, cell, hmin, edge_kind, edge_side, edge_row,
+                t, dt, z, h, swell, qx, qy, gn2, unit, cell, hmin, edge_kind, edge_side, edge_row,
                 edge_column, edge_series, edge_slope, series_t, series_v, series_n,
             )  # fmt: skip
         k_slope = type_of(g * dt / cell * unit, one_unit)
@@ -852,13 +928,13 @@ def advance(
         k_move = type_of(dt / cell / unit, one_unit)
         if blocks == 1:
             deepest[0], limited[0] = _sweep(
-                0, rows, 0, z, h, qx, qy, gn2, band_run, run_low, run_high, side_h, side_qx,
+                0, rows, 0, z, h, qx, qy, gn2, swell, width_x, width_y, band_run, run_low, run_high, side_h, side_qx,
                 side_qy, x_new, x_moved, y_new, y_moved, share, k_slope, k_friction, k_move,
                 one_unit, hmin, theta, wing, margin, slack, add, wall,
             )  # fmt: skip
         else:
             _blocks(
-                blocks, starts, deepest, limited, z, h, qx, qy, gn2, band_run, run_low, run_high,
+                blocks, starts, deepest, limited, z, h, qx, qy, gn2, swell, width_x, width_y, band_run, run_low, run_high,
                 side_h, side_qx, side_qy, x_new, x_moved, y_new, y_moved, share, k_slope,
                 k_friction, k_move, one_unit, hmin, theta, wing, margin, slack, add, wall,
             )  # fmt: skip

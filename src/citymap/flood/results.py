@@ -25,7 +25,8 @@ RASTERS = {
     "duration": ("h", "hours with at least the threshold depth"),
     "max_dv": ("m2 s-1", "maximum of depth times velocity"),
 }
-NETCDF, SUMMARY = "flood.nc", "summary.json"
+NETCDF, SUMMARY, LIVE = "flood.nc", "summary.json", "live.tif"
+LIVE_CELLS = 400  # of the longer side
 FLOODED_FROM_M = 0.01
 # Standard classes of depth (m). Source: 水害ハザードマップ作成の手引き; a bound goes to the class above.
 CLASS_BOUNDS_M = (0.0, 0.5, 3.0, 5.0, 10.0, 20.0)
@@ -120,6 +121,21 @@ def write_raster(
         out.set_band_unit(1, unit)
         out.set_band_description(1, RASTERS.get(quantity, (unit, quantity))[1])
         out.update_tags(quantity=quantity, unit=unit, **(tags or {}))
+
+
+def write_live(
+    folder: Path, depth: NDArray[np.float32], transform: tuple[float, ...], epsg: int, t_s: float
+) -> None:
+    """A coarse depth of a run that is under way (`live.tif`), for people who watch it."""
+    step = max(1, -(-max(depth.shape) // LIVE_CELLS))
+    rows, columns = (size // step * step for size in depth.shape)
+    if not rows or not columns:
+        return
+    blocks = depth[:rows, :columns].reshape(rows // step, step, columns // step, step)
+    a, b, c, d, e, f = transform[:6]
+    coarse = np.nan_to_num(blocks, nan=0.0).max(axis=(1, 3))
+    write_raster(folder / LIVE, coarse, (a * step, b, c, d, e * step, f), epsg, quantity="depth", unit="m",
+                 tags={"t_s": f"{t_s:g}"})  # fmt: skip
 
 
 def area_by_class(max_depth: NDArray[np.float32], cell_area_m2: float) -> dict[str, float]:

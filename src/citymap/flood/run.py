@@ -42,7 +42,7 @@ def setup(scenario: Scenario, land: Ground) -> solver.Solver:
     flood = scenario.flood
     made = solver.build(
         land.elevation_m, land.cell_m, manning_n=land.manning_n, depth_m=land.depth_m,
-        precision=flood.precision, threads=threads(),
+        precision=flood.precision, threads=threads(), porosity=land.porosity,
     )  # fmt: skip
     made.points = forcing.points(scenario, land)
     made.edges = forcing.edges(scenario, land)
@@ -109,7 +109,9 @@ def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -
                     solver.advance(made, max(rains[0][0], made.t_s), pulse=pulse)
                     solver.change_rain(made, rains.pop(0)[1])
                 solver.advance(made, t, pulse=pulse)
-                frames.add(t, depth(), *made.velocity_m_s())
+                shown = depth()
+                frames.add(t, shown, *made.velocity_m_s())
+                results.write_live(out, shown, land.transform, land.epsg, t)
     except solver.UnstableError as e:
         a, _, c, _, ee, f = land.transform
         x, y = c + a * (e.column + 0.5), f + ee * (e.row + 0.5)
@@ -117,6 +119,8 @@ def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -
             "flood_unstable", place=scenario.title.name or None, x=round(x, 1), y=round(y, 1),
             row=e.row, column=e.column, t_s=round(e.t_s, 1),
         ) from e  # fmt: skip
+    finally:
+        (out / results.LIVE).unlink(missing_ok=True)
     peaks = {
         "max_depth": made.peak_depth,
         "arrival": np.where(np.isfinite(made.peak_arrival), made.peak_arrival / 3600, np.nan),

@@ -156,6 +156,9 @@ class Solver:
     qx: NDArray[Any]
     qy: NDArray[Any]
     gn2: NDArray[Any]
+    swell: NDArray[Any]  # depth per stored water, 1 / porosity; (1, 1) where all cells are whole
+    width_x: NDArray[Any]  # open part of the faces
+    width_y: NDArray[Any]
     open_cells: NDArray[np.bool_]
     threads: int = 1
     pace: Pace = field(default_factory=Pace)
@@ -196,11 +199,11 @@ class Solver:
 
     def depth_m(self) -> NDArray[np.float32]:
         """Depth in metres."""
-        return (self.h * self.unit).astype(np.float32)
+        return self.depth64_m().astype(np.float32)
 
     def depth64_m(self) -> NDArray[np.float64]:
         """The same in float64."""
-        return np.asarray(self.h * np.float64(self.unit))
+        return np.asarray(self.h * np.float64(self.unit) * self.swell.astype(np.float64))
 
     def ground_m(self) -> NDArray[np.float64]:
         """Ground as the solver sees it (rounded to counts); NaN at walls."""
@@ -233,9 +236,12 @@ def build(
     ground_m: NDArray[Any], cell_m: float, *, manning_n: float | NDArray[Any] = 0.05,
     depth_m: float | NDArray[Any] = 0.0, precision: Precision = "float32", theta: float = THETA,
     alpha: float = ALPHA, threads: int = 1, headroom_m: float = 30.0,
+    porosity: NDArray[np.float64] | None = None,
 ) -> Solver:  # fmt: skip
     """A solver on a grid of ground heights (row 0 is the north).
 
+    `porosity` is the part of each cell that can hold water (above 0 to 1); a face is open as far as
+    the less open of its two cells.
     With float32 depths and heights are int32 counts of 2^-k m, k as large as the range of heights
     plus `headroom_m` of water allows.
     """
@@ -258,13 +264,16 @@ def build(
         h = np.where(is_open, np.rint((ground - base + depth) / unit), z).astype(count) - z
     else:
         h = np.where(is_open, depth, 0.0)
+    if porosity is not None:
+        h = (h * porosity).astype(count)
     n = np.asarray(manning_n, np.float64)
     gn2 = 0.5 * GRAVITY * n**2
     gn2 = np.full((1, columns), float(gn2)) if gn2.ndim == 0 else gn2
+    swell, width_x, width_y = _porous(porosity, real)
     solver = Solver(
         rows, columns, float(cell_m), unit, base, theta, alpha, wall, np.ascontiguousarray(z),
         np.ascontiguousarray(h), np.zeros((rows, columns + 1), real),
-        np.zeros((rows + 1, columns), real), np.ascontiguousarray(gn2.astype(real)), is_open, threads,
+        np.zeros((rows + 1, columns), real), np.ascontiguousarray(gn2.astype(real)), swell, width_x, width_y, is_open, threads,
     )  # fmt: skip
     shape = (rows, columns)
     solver.peak_depth = solver.depth_m()
@@ -276,6 +285,19 @@ def build(
     area = cell_m**2
     solver._initial_m = solver.account().stored / area
     return solver
+
+
+def _porous(
+    porosity: NDArray[np.float64] | None, real: Any
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    if porosity is None:
+        one = np.ones((1, 1), real)
+        return one, one, one
+    x = np.zeros((porosity.shape[0], porosity.shape[1] + 1), real)
+    y = np.zeros((porosity.shape[0] + 1, porosity.shape[1]), real)
+    x[:, 1:-1] = np.minimum(porosity[:, :-1], porosity[:, 1:])
+    y[1:-1] = np.minimum(porosity[:-1], porosity[1:])
+    return (1 / porosity).astype(real), x, y
 
 
 def _tables(solver: Solver) -> dict[str, Any]:
@@ -398,7 +420,7 @@ def _steps(solver: Solver, stop: float, most: int) -> None:
     before, begun = solver.cell_updates, time.perf_counter()
     status = k.advance(
         solver.clock, solver.counts, stop, min(most, 3) if trial else most, solver.h, solver.z, solver.qx,
-        solver.qy, solver.gn2, p["real"], solver.unit, solver.alpha, solver.dt_max, solver.cell_m, solver.wall,
+        solver.qy, solver.gn2, solver.swell, solver.width_x, solver.width_y, p["real"], solver.unit, solver.alpha, solver.dt_max, solver.cell_m, solver.wall,
         1e4 if solver.unit == 1.0 else 2**30 * solver.unit, p["everywhere"], p["active"], p["always"],
         p["least"], *p["runs"], *p["work"][blocks], *p["points"], *p["edges"], *p["series"], *p["rain"],
         solver.totals,
@@ -455,8 +477,8 @@ def advance(solver: Solver, until_s: float, *, pulse: Any = None) -> None:
             or solver.t_s >= until_s
         ):
             k.peaks(
-                np.float32(solver.t_s), np.float32(solver.t_s - solver._peaked_at), solver.h, solver.qx,
-                solver.qy, *p["runs"], solver.unit, solver.arrival_m, solver.duration_m,
+                np.float32(solver.t_s), np.float32(solver.t_s - solver._peaked_at), solver.h, solver.swell,
+                solver.qx, solver.qy, *p["runs"], solver.unit, solver.arrival_m, solver.duration_m,
                 solver.peak_depth, solver.peak_arrival, solver.peak_duration, solver.peak_dv2,
             )  # fmt: skip
             solver._peaked_at, solver._peaked_step = solver.t_s, solver.steps
