@@ -7,8 +7,11 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import rasterio
+from rasterio.transform import from_origin
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "reports")]
 import report_samples
@@ -65,6 +68,21 @@ def plant_attribute(path: Path, name: str, secret: str = SECRET) -> None:
     pq.write_table(pa.concat_tables([table, more]), path)
 
 
+def plant_grid(workspace: Workspace) -> None:
+    """A depth grid with the secret in its tags."""
+    workspace.hazards.mkdir(exist_ok=True)
+    with rasterio.open(
+        workspace.hazards / "grid.tif", "w", driver="GTiff", width=8, height=8, count=1, dtype="float32",
+        crs="EPSG:6677", transform=from_origin(4178, 61250, 30, 30), nodata=np.nan,
+    ) as out:  # fmt: skip
+        out.write(np.full((8, 8), 0.7, np.float32), 1)
+        out.update_tags(TIFFTAG_ARTIST=SECRET, owner=SECRET)
+        out.set_band_description(1, SECRET)
+    (workspace.hazards / "grid.toml").write_text(
+        f'id = "grid"\nlegend = "depth"\nowner = "{SECRET}"\n'
+    )
+
+
 def make(root: Path, *, tiles: bool = True) -> Workspace:
     """The small city, secrets planted, tiles really built."""
     workspace = small_city.make(root, 8)
@@ -72,6 +90,7 @@ def make(root: Path, *, tiles: bool = True) -> Workspace:
     listed = [{"place_id": "1", "kind": "shelters", "name": "中央公民館", "lon": small_city.WEST,
                "lat": small_city.SOUTH, "raw": f"電話 {SECRET}"}]  # fmt: skip
     pq.write_table(pa.Table.from_pylist(listed), workspace.places / "shelters.parquet")
+    plant_grid(workspace)
     for path in [*sorted(workspace.root.glob("*.parquet")), workspace.places / "shelters.parquet"]:
         for name in ("owner", "contact", "Name", "所有者"):
             plant_column(path, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from urllib.parse import quote
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import rasterio
 import shapely
+from PIL import Image
+from rasterio.io import MemoryFile
 from shapely.geometry import shape
 
 import ogc_service
@@ -25,6 +29,7 @@ from citymap.workspace import Workspace
 from ogc_service import SHELTERS
 
 PUBLIC = {"buildings", "exposure-combined", "hazard-river-L2", "shelters"}
+GRID = "/ogc/collections/hazard-river-L2"
 ITEMS = "/ogc/collections/buildings/items"
 FEATURES = "http://www.opengis.net/spec/ogcapi-features"
 BOX = (139.8805, 36.5495, 139.8855, 36.5505)  # holds buildings 1 to 5
@@ -87,7 +92,7 @@ def test_c_every_path_of_the_description_answers(client: TestClient) -> None:
 
 def test_d_collections_describe_every_public_layer(client: TestClient) -> None:
     listed = got(client, "/ogc/collections")
-    assert {c["id"] for c in listed["collections"]} == PUBLIC
+    assert {c["id"] for c in listed["collections"]} == PUBLIC | {"catalogue"}
     for one in listed["collections"]:
         assert one == got(client, f"/ogc/collections/{one['id']}")
         west, south, east, north = one["extent"]["spatial"]["bbox"][0]
@@ -312,6 +317,169 @@ def test_t_a_filter_may_be_in_the_zone(client: TestClient) -> None:
     text = f"S_INTERSECTS(geometry, BBOX({y[0]},{x[0]},{y[1]},{x[1]}))"  # north first
     url = f"{ITEMS}?filter={quote(text)}&filter-crs={quote(crs_uri.uri(6677))}"
     assert got(client, url)["numberMatched"] == 5
+
+
+# Maps, Coverages, Tiles, Records, STAC, DCAT.
+
+
+def picture(client: TestClient, query: str) -> tuple[np.ndarray[Any, Any], Any]:
+    answer = client.get(f"{GRID}/map?{query}")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "image/png"
+    return np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGBA")), answer
+
+
+def test_u_a_map_paints_every_cell_in_the_official_colour(
+    client: TestClient, city: Workspace
+) -> None:
+    found, answer = picture(
+        client, "width=20&height=20"
+    )  # one pixel a cell, in the grid's own system
+    with rasterio.open(city.hazards / "river-L2.tif", driver="GTiff") as source:
+        depth = source.read(1)
+        assert answer.headers["content-crs"] == f"<{crs_uri.uri(6677)}>"
+        assert np.allclose(
+            [float(v) for v in answer.headers["content-bbox"].split(",")], source.bounds, atol=1e-3
+        )
+    assert (found[depth == np.float32(0.3)] == (247, 245, 169, 255)).all()
+    assert (found[depth == 3.0] == (255, 183, 183, 255)).all()
+    nothing = ~(depth > 0)  # dry, or no value
+    assert (found[nothing] == 0).all()
+    behind, _ = picture(client, "width=20&height=20&bgcolor=0x102030")
+    assert (behind[nothing] == (0x10, 0x20, 0x30, 255)).all()
+    white, _ = picture(client, "width=20&height=20&transparent=false")
+    assert (white[nothing] == 255).all()
+
+
+def test_v_a_map_of_a_box_lies_north_up_in_any_crs(client: TestClient) -> None:
+    box = "139.8801,36.5512,139.8809,36.5517"  # the shallow patch and what lies around it
+    for code, expected in ((4326, "EPSG/0/4326"), (3857, "EPSG/0/3857"), (6677, "EPSG/0/6677")):
+        found, answer = picture(client, f"bbox={box}&width=200&crs={quote(crs_uri.uri(code))}")
+        assert expected in answer.headers["content-crs"]
+        shallow = (found == (247, 245, 169, 255)).all(axis=2)
+        assert 0.1 < shallow.mean() < 0.9
+        rows, columns = np.nonzero(shallow)
+        assert columns.min() > 0
+        assert (found[..., 3] > 0).sum() == shallow.sum()  # the deep patch lies south of the box
+        assert rows.max() < found.shape[0]
+    swapped = "36.5512,139.8801,36.5517,139.8809"
+    one, _ = picture(client, f"bbox={box}&width=64&height=64&crs={quote(crs_uri.uri(4326))}")
+    two, _ = picture(
+        client,
+        f"bbox={swapped}&bbox-crs={quote(crs_uri.uri(4326))}&width=64&height=64&crs={quote(crs_uri.uri(4326))}",
+    )
+    assert (one == two).all()
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["width=0", "width=x", "bbox=1,2", "bgcolor=red", "transparent=maybe", "crs=EPSG:2451", "nobody=1",
+     "f=json", f"crs={quote(crs_uri.uri(6697))}", "bbox=5,5,5,5"],
+)  # fmt: skip
+def test_w_a_map_that_cannot_be_is_a_400(client: TestClient, query: str) -> None:
+    assert client.get(f"{GRID}/map?{query}").status_code == 400
+
+
+def test_x_a_coverage_gives_the_very_cells(client: TestClient, city: Workspace) -> None:
+    with rasterio.open(city.hazards / "river-L2.tif", driver="GTiff") as source:
+        depth, bounds, transform = source.read(1), source.bounds, source.transform
+    for query, part in (
+        ("", np.s_[:, :]),
+        (f"bbox={bounds.bottom + 55},{bounds.left + 31},{bounds.bottom + 95},{bounds.left + 69}"
+         f"&bbox-crs={quote(crs_uri.uri(6677))}", np.s_[10:15, 3:7]),
+    ):  # fmt: skip
+        answer = client.get(f"{GRID}/coverage?{query}")
+        assert answer.headers["content-type"] == "image/tiff; application=geotiff"
+        with MemoryFile(answer.content) as memory, memory.open() as found:
+            assert np.array_equal(found.read(1), depth[part], equal_nan=True)
+            assert found.crs.to_epsg() == 6677
+            assert np.isnan(found.nodata)
+            assert found.units == ("m",)
+            row, column = part[0].start or 0, part[1].start or 0
+            assert found.transform * (0, 0) == pytest.approx(transform * (column, row))
+    assert client.get(f"{GRID}/coverage?bbox=0,0,1,1").status_code == 400
+    assert client.get(f"{ITEMS[:-6]}/coverage").status_code == 404
+    assert client.get(f"{ITEMS[:-6]}/map").status_code == 404
+
+
+def test_y_tiles_are_described_and_lead_to_the_tiles_of_today(
+    client: TestClient, city: Workspace
+) -> None:
+    (listed,) = got(client, "/ogc/tiles")["tilesets"]
+    about = got(client, links(listed, "self")[0]["href"])
+    template = links(about, "item")[0]
+    assert template["templated"] is True
+    matrices = {
+        m["id"]: m for m in got(client, "/ogc/tileMatrixSets/WebMercatorQuad")["tileMatrices"]
+    }
+    assert matrices["0"]["scaleDenominator"] == pytest.approx(
+        559082264.0287178
+    )  # OGC 17-083r4, annex D
+    assert matrices["14"]["matrixWidth"] == 2**14
+    assert {m["tileMatrix"] for m in about["tileMatrixSetLimits"]} == {
+        str(z) for z in range(10, 17)
+    }
+    for limit in about["tileMatrixSetLimits"]:
+        url = template["href"].format(
+            tileMatrix=limit["tileMatrix"], tileRow=limit["minTileRow"], tileCol=limit["minTileCol"]
+        )
+        answer = client.get(url, follow_redirects=False)
+        assert answer.status_code == 307
+        version = json.loads((city.tiles / "manifest.json").read_text())["version"]
+        place = f"{limit['tileMatrix']}/{limit['minTileCol']}/{limit['minTileRow']}"
+        assert answer.headers["location"].endswith(f"/tiles/{version}/mvt/{place}.mvt")
+        assert client.get(url).status_code in {200, 204}
+    for wrong in ("9/0/0", "17/0/0", "10/1024/0", "10/0/1024", "x/0/0", "10/-1/0"):
+        assert client.get(f"/ogc/tiles/WebMercatorQuad/{wrong}").status_code == 404
+
+
+def test_z_the_tileset_keeps_its_address(client: TestClient, city: Workspace) -> None:
+    version = json.loads((city.tiles / "manifest.json").read_text())["version"]
+    tree = {"asset": {"version": "1.1"}, "root": {"content": {"uri": "0.glb"}, "children": [
+        {"contents": [{"uri": "a/1.glb"}]}, {"content": {"uri": "sub.json"}}]}}  # fmt: skip
+    (city.tiles / version / "3d/tileset.json").write_text(json.dumps(tree))
+    found = got(client, "/ogc/3dtiles/tileset.json")
+    root = f"http://testserver/3dtiles/{version}/"
+    assert found["root"]["content"]["uri"] == f"{root}0.glb"
+    assert found["root"]["children"][0]["contents"][0]["uri"] == f"{root}a/1.glb"
+    assert client.get(found["root"]["content"]["uri"]).status_code == 200
+
+
+def test_every_layer_stands_in_records_stac_and_dcat_with_links_that_work(
+    client: TestClient,
+) -> None:
+    assert got(client, "/ogc/collections/catalogue")["itemType"] == "record"
+    records = got(client, "/ogc/collections/catalogue/items?limit=100")["features"]
+    assert {r["id"] for r in records} == PUBLIC
+    for one in records:
+        assert one["properties"]["type"] == "dataset"
+        assert one["properties"]["title"]
+        assert one["time"] is None
+        for link in one["links"]:
+            assert client.get(link["href"]).status_code == 200, link
+    found = got(
+        client,
+        f"/ogc/collections/catalogue/items?filter={quote('id LIKE ' + chr(39) + 'hazard-%' + chr(39))}",
+    )
+    assert [r["id"] for r in found["features"]] == ["hazard-river-L2"]
+    root = got(client, "/ogc/stac")
+    assert root["type"] == "Catalog"
+    for child in links(root, "child"):
+        about = got(client, child["href"])
+        assert about["type"] == "Collection"
+        assert {"stac_version", "id", "description", "license", "extent", "links"} <= set(about)
+        assert links(about, "parent")[0]["href"] == links(root, "self")[0]["href"]
+        for asset in about["assets"].values():
+            assert client.get(asset["href"]).status_code == 200, asset
+    portal = got(client, "/ogc/dcat")
+    assert portal["@type"] == "dcat:Catalog"
+    assert len(portal["dcat:dataset"]) == len(PUBLIC)
+    for dataset in portal["dcat:dataset"]:
+        for way in dataset["dcat:distribution"]:
+            answer = client.get(way["dcat:accessURL"]["@id"])
+            assert answer.status_code == 200
+            if way["dcat:mediaType"] != "application/json+3dtiles":
+                assert answer.headers["content-type"] == way["dcat:mediaType"]
 
 
 # What we promise beside the standards.

@@ -32,7 +32,7 @@ def service(city: Workspace) -> Iterator[str]:
 def test_gdal_lists_every_public_layer(service: str) -> None:
     listed = pyogrio.list_layers(f"OAPIF:{service}")
     assert {name for name, _ in listed} == {
-        "buildings", "exposure-combined", "hazard-river-L2", "shelters",
+        "buildings", "catalogue", "exposure-combined", "hazard-river-L2", "shelters",
     }  # fmt: skip
 
 

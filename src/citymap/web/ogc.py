@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 import citymap.share.ogc.doors  # noqa: F401  (enters them)
 from citymap.errors import BadInputError, CitymapError
-from citymap.share.ogc import documents, geojson, html_page
+from citymap.share.ogc import catalogue, documents, geojson, html_page, raster, tiles
 from citymap.share.ogc import query as asked
 from citymap.share.ogc.collection import Collection, Collections
 from citymap.share.ogc.documents import GEOJSON, HTML, JSON, OPENAPI, SCHEMA, Speaker
@@ -37,11 +37,12 @@ if TYPE_CHECKING:
     from citymap.settings import Settings
     from citymap.share.ogc.query import Query
 
+FORMS = ("json", "html")
 GZIP_LEVEL = 3  # a page of a thousand buildings: a tenth of its size in a few milliseconds
 SMALL_BYTES = 1024
 CORS = {
     "access-control-allow-origin": "*",  # no cookie goes with it: what anybody may see
-    "access-control-expose-headers": "content-crs, etag, link",
+    "access-control-expose-headers": "content-bbox, content-crs, etag, link",
 }
 
 
@@ -65,10 +66,24 @@ class Ogc:
             self._route("/ogc/collections/{collection}/queryables", self.queryables),
             self._route("/ogc/collections/{collection}/items", self.items),
             self._route("/ogc/collections/{collection}/items/{feature:path}", self.feature),
+            self._route("/ogc/collections/{collection}/map", self.map, "png"),
+            self._route("/ogc/collections/{collection}/coverage", self.coverage, "tiff"),
+            self._route("/ogc/tiles", self.tilesets),
+            self._route("/ogc/tiles/WebMercatorQuad", self.tileset),
+            self._route("/ogc/tiles/WebMercatorQuad/{matrix}/{row}/{column}", self.tile),
+            self._route("/ogc/tileMatrixSets", self.matrix_sets),
+            self._route("/ogc/tileMatrixSets/WebMercatorQuad", self.matrix_set),
+            self._route("/ogc/3dtiles/tileset.json", self.tileset_3d),
+            self._route("/ogc/stac", self.stac),
+            self._route("/ogc/stac/{collection}", self.stac_collection),
+            self._route("/ogc/dcat", self.dcat),
         )
 
-    def _route(self, path: str, work: Callable[[Asked], Response]) -> Route:
-        """A route whose work is done in a thread; errors become answers of the standard."""
+    def _route(self, path: str, work: Callable[[Asked], Response], *forms: str) -> Route:
+        """A route whose work is done in a thread; errors become answers of the standard.
+
+        `forms` are the values of `f`, `json` and `html` where none are named.
+        """
 
         @wraps(work)
         async def endpoint(request: Request) -> Response:
@@ -77,7 +92,9 @@ class Ogc:
                            "access-control-allow-headers": "*", "access-control-max-age": "86400"}  # fmt: skip
                 return Response(None, 204, {**CORS, **allowed})
             try:
-                return await run_sync(lambda: work(Asked(request, self._workspace())))
+                return await run_sync(
+                    lambda: work(Asked(request, self._workspace(), forms or FORMS))
+                )
             except CitymapError as error:
                 return _error(error, request)
 
@@ -101,17 +118,24 @@ class Ogc:
 
     def api(self, call: Asked) -> Response:
         """`GET /ogc/api`: OpenAPI 3.0."""
-        listed = self._collections.all(call.workspace, call.audience)
+        listed = self._all(call)
+        listed.append(catalogue.records(call.speaker, listed))
         about = documents.openapi(call.speaker, listed, self._version)
         return call.document(about, html_page.service, media=OPENAPI)
 
     def collections(self, call: Asked) -> Response:
         """`GET /ogc/collections`."""
-        listed = self._collections.all(call.workspace, call.audience)
+        listed = self._all(call)
+        listed.append(catalogue.records(call.speaker, listed))
         return call.document(documents.collections(call.speaker, listed), html_page.collections)
+
+    def _all(self, call: Asked) -> list[Collection]:
+        return self._collections.all(call.workspace, call.audience)
 
     def _one(self, call: Asked) -> Collection:
         layer = call.request.path_params["collection"]
+        if layer == catalogue.ID:
+            return catalogue.records(call.speaker, self._all(call))
         return self._collections.get(call.workspace, layer, call.audience)
 
     def collection(self, call: Asked) -> Response:
@@ -175,6 +199,67 @@ class Ogc:
             f'{text[:-1]},"links":{geojson.dumped(links)}}}'.encode(), GEOJSON, headers
         )
 
+    def map(self, call: Asked) -> Response:
+        """`GET /ogc/collections/{collection}/map`: a PNG in the legend's colours."""
+        one = self._one(call)
+        image, crs, box = raster.map_image(one, call.given, documents.offered(call.speaker, one))
+        headers = {"content-crs": f"<{crs}>", "content-bbox": ",".join(f"{v:.10g}" for v in box)}
+        return call.answer(image, "image/png", headers)
+
+    def coverage(self, call: Asked) -> Response:
+        """`GET /ogc/collections/{collection}/coverage`: the values as GeoTIFF."""
+        one = self._one(call)
+        body, crs = raster.coverage(one, call.given, documents.offered(call.speaker, one))
+        named = {"content-disposition": f'attachment; filename="{one.id}.tif"'}
+        return call.answer(body, catalogue.GEOTIFF, {"content-crs": f"<{crs}>", **named})
+
+    def _manifest(self, call: Asked) -> dict[str, Any]:
+        return tiles.manifest(call.workspace, "public")  # tiles are the same for everybody
+
+    def tilesets(self, call: Asked) -> Response:
+        """`GET /ogc/tiles`."""
+        return call.document(tiles.tilesets(call.speaker, self._manifest(call)), None)
+
+    def tileset(self, call: Asked) -> Response:
+        """`GET /ogc/tiles/WebMercatorQuad`."""
+        return call.document(tiles.tileset(call.speaker, self._manifest(call)), None)
+
+    def tile(self, call: Asked) -> Response:
+        """`GET /ogc/tiles/WebMercatorQuad/{matrix}/{row}/{column}`: to the tile of today's version."""
+        at = call.request.path_params
+        path = tiles.tile_path(self._manifest(call), at["matrix"], at["row"], at["column"])
+        root = call.speaker.base.removesuffix("/ogc")
+        return call.elsewhere(f"{root}/tiles/{path}")
+
+    def matrix_sets(self, call: Asked) -> Response:
+        """`GET /ogc/tileMatrixSets`."""
+        return call.document(tiles.matrix_sets(call.speaker), None)
+
+    def matrix_set(self, call: Asked) -> Response:
+        """`GET /ogc/tileMatrixSets/WebMercatorQuad`."""
+        return call.document(tiles.matrix_set(), None)
+
+    def tileset_3d(self, call: Asked) -> Response:
+        """`GET /ogc/3dtiles/tileset.json`: 3D Tiles of today's version at an address that stays."""
+        prefix = call.speaker.base.removesuffix("/ogc")
+        about = tiles.tileset_3d(call.workspace, self._manifest(call), prefix)
+        return call.document(about, None)
+
+    def stac(self, call: Asked) -> Response:
+        """`GET /ogc/stac`."""
+        return call.document(catalogue.stac(call.speaker, self._all(call)), None)
+
+    def stac_collection(self, call: Asked) -> Response:
+        """`GET /ogc/stac/{collection}`."""
+        layer = call.request.path_params["collection"]
+        one = self._collections.get(call.workspace, layer, call.audience)
+        return call.document(catalogue.stac_collection(call.speaker, one), None)
+
+    def dcat(self, call: Asked) -> Response:
+        """`GET /ogc/dcat`: DCAT as JSON-LD, for the open-data portal."""
+        about = catalogue.dcat(call.speaker, self._all(call))
+        return call.document(about, None, media="application/ld+json")
+
 
 def _about(call: Asked, one: Collection, wanted: Query, found: int, shown: int) -> dict[str, Any]:
     """Counts and links of a page of features."""
@@ -204,7 +289,7 @@ def _about(call: Asked, one: Collection, wanted: Query, found: int, shown: int) 
 class Asked:
     """One request: who asks for what, in which form and language, and the ways to answer it."""
 
-    def __init__(self, request: Request, workspace: Workspace) -> None:
+    def __init__(self, request: Request, workspace: Workspace, forms: tuple[str, ...]) -> None:
         self.request = request
         self.workspace = workspace
         self.audience: Audience = audience(request)
@@ -214,7 +299,7 @@ class Asked:
             twice = next(k for k, _ in pairs if [n for n, _ in pairs].count(k) > 1)
             raise BadInputError("ogc_parameter", place=twice[:100], value="2×")
         form = self.given.get("f")
-        if form not in {None, "json", "html"}:
+        if form is not None and form not in forms:
             raise BadInputError("ogc_parameter", place="f", value=str(form)[:100])
         accept = request.headers.get("accept", "")
         self.html = form == "html" or (form is None and "text/html" in accept)
@@ -268,6 +353,10 @@ class Asked:
             more["content-encoding"] = "gzip"
         return Response(body, 200, more, _media(media))
 
+    def elsewhere(self, url: str) -> Response:
+        """A redirect that nobody keeps."""
+        return Response(None, 307, {**self._headers(), "location": url})
+
     def stream(self, pieces: Iterator[bytes], media: str, headers: dict[str, str]) -> Response:
         """A long body piece by piece."""
         more = {**self._headers(), **headers}
@@ -279,10 +368,10 @@ class Asked:
     def document(
         self,
         about: dict[str, Any],
-        as_page: Callable[[Speaker, dict[str, Any]], str],
+        as_page: Callable[[Speaker, dict[str, Any]], str] | None,
         media: str = JSON,
     ) -> Response:
-        """A document as JSON or as a page; it takes no parameters but form and language.
+        """A document as JSON or (where it has one) as a page; its parameters are form and language.
 
         Raises:
             BadInputError: it was given another.
@@ -290,7 +379,7 @@ class Asked:
         unknown = set(self.given) - {"f", "lang"}
         if unknown:
             raise BadInputError("ogc_unknown_parameter", place=min(unknown)[:100])
-        if self.html:
+        if self.html and as_page is not None:
             return self.answer(as_page(self.speaker, about).encode(), HTML, {})
         return self.answer(geojson.dumped(about).encode(), media, {})
 

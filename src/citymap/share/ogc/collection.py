@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import blake2b
 from threading import Lock
@@ -52,6 +53,8 @@ class Collection:
     style: Style | None = None
     raster: Path | None = None
     legend: str = ""
+    updated: str = ""  # RFC 3339, when its files were written
+    members: tuple[dict[str, Any], ...] = ()  # further members of each feature
     _rows: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -141,7 +144,7 @@ class Collection:
         return self._rows[feature_id]
 
 
-def prepared(outgoing: Outgoing, version: str) -> Collection:
+def prepared(outgoing: Outgoing, version: str, updated: str = "") -> Collection:
     """A loaded layer as a collection; NaN becomes null, for JSON has no NaN."""
     table = outgoing.table
     wkb = table["geometry"].combine_chunks()
@@ -161,6 +164,7 @@ def prepared(outgoing: Outgoing, version: str) -> Collection:
     return Collection(
         outgoing.id, outgoing.title, table.replace_schema_metadata(None).combine_chunks(), wkb, bounds,
         version, outgoing.source, outgoing.vintage, outgoing.style, outgoing.raster, outgoing.legend,
+        updated,
     )  # fmt: skip
 
 
@@ -216,7 +220,8 @@ class Collections:
             outgoing = source.load(workspace, layer, audience)
             found = None
             if outgoing is not None:
-                found = prepared(outgoing, stamp or _digest(outgoing.table))
+                version = stamp or _digest(outgoing.table)
+                found = prepared(outgoing, version, _updated(source, workspace, layer))
             if stamp:
                 self._keep(key, stamp, found)
             return found
@@ -244,6 +249,15 @@ def _stamp(source: Source, workspace: Workspace, layer: str) -> str:
         else:
             seen.append(f"{path.name} {status.st_mtime_ns} {status.st_size} {status.st_ino}")
     return blake2b("\n".join(seen).encode(), digest_size=8).hexdigest()
+
+
+def _updated(source: Source, workspace: Workspace, layer: str) -> str:
+    """When the newest of a layer's files was written; empty where it is made of none."""
+    if source.files is None:
+        return ""
+    files = [p for p in source.files(workspace, layer) if p.is_file()]
+    newest = max((p.stat().st_mtime for p in files), default=0.0)
+    return datetime.fromtimestamp(int(newest), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if newest else ""
 
 
 def _digest(table: pa.Table) -> str:

@@ -12,7 +12,7 @@ from citymap.share.ogc import crs_uri
 from citymap.share.ogc.query import MAX_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from citymap.share.ogc.collection import Collection
     from citymap.workspace import City
@@ -29,6 +29,13 @@ CONFORMS_TO = (
     f"{_SPEC}/ogcapi-features-2/1.0/conf/crs",
     *(f"{_SPEC}/ogcapi-features-3/1.0/conf/{c}"
       for c in ("queryables", "queryables-query-parameters", "filter", "features-filter")),
+    *(f"{_SPEC}/ogcapi-tiles-1/1.0/conf/{c}"
+      for c in ("core", "tileset", "tilesets-list", "dataset-tilesets", "mvt")),
+    *(f"{_SPEC}/ogcapi-maps-1/1.0/conf/{c}"
+      for c in ("core", "collection-map", "spatial-subsetting", "scaling", "crs", "background", "png")),
+    *(f"{_SPEC}/ogcapi-coverages-1/0.0/conf/{c}" for c in ("core", "geotiff")),
+    *(f"{_SPEC}/ogcapi-records-1/1.0/conf/{c}"
+      for c in ("record-core", "record-collection", "json", "html")),
     *(f"{_CQL2}/{c}" for c in (
         "cql2-text", "cql2-json", "basic-cql2", "advanced-comparison-operators",
         "case-insensitive-comparison", "accent-insensitive-comparison", "basic-spatial-functions",
@@ -36,6 +43,7 @@ CONFORMS_TO = (
     )),
 )  # fmt: skip
 Json = dict[str, Any]
+_REL = "http://www.opengis.net/def/rel/ogc/1.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,11 @@ def landing(speaker: Speaker) -> Json:
             speaker.link("service-doc", "/api?f=html", HTML, t("ogc.service_doc", lang)),
             speaker.link("conformance", "/conformance", JSON, t("ogc.conformance", lang)),
             speaker.link("data", "/collections", JSON, t("ogc.collections", lang)),
+            speaker.link(f"{_REL}/tilesets-vector", "/tiles", JSON, t("ogc.vector_tiles", lang)),
+            speaker.link(f"{_REL}/tiling-schemes", "/tileMatrixSets", JSON, "TileMatrixSet"),
+            speaker.link(f"{_REL}/ogc-catalog", "/collections/catalogue", JSON, t("ogc.catalogue", lang)),
+            speaker.link("describedby", "/stac", JSON, "STAC"),
+            speaker.link("describedby", "/dcat", "application/ld+json", "DCAT"),
         ],
     }  # fmt: skip
 
@@ -106,6 +119,8 @@ def offered(speaker: Speaker, one: Collection) -> list[str]:
 
 def collection(speaker: Speaker, one: Collection) -> Json:
     """One collection."""
+    from citymap.share.ogc.catalogue import ID, ways  # noqa: PLC0415  (it speaks by this module)
+
     lang, path = speaker.lang, f"/collections/{one.id}"
     box = one.extent or speaker.city.bbox
     about = [t("ogc.features", lang, count=one.count)]
@@ -116,16 +131,15 @@ def collection(speaker: Speaker, one: Collection) -> Json:
         "title": speaker.title(one),
         "description": " · ".join(about),
         "attribution": speaker.city.attribution or speaker.name,
-        "itemType": "feature",
+        "itemType": "record" if one.id == ID else "feature",
         "extent": {"spatial": {"bbox": [list(box)] if box else [], "crs": crs_uri.CRS84}},
         "crs": offered(speaker, one),
         "storageCrs": crs_uri.uri(6668),
         "links": [
             *speaker.both(path),
-            speaker.link("items", f"{path}/items", GEOJSON, t("ogc.items", lang)),
-            speaker.link("items", f"{path}/items?f=html", HTML, t("ogc.items", lang)),
+            *ways(speaker, one),
             speaker.link(
-                "http://www.opengis.net/def/rel/ogc/1.0/queryables",
+                f"{_REL}/queryables",
                 f"{path}/queryables",
                 SCHEMA,
                 t("ogc.queryables", lang),
@@ -181,7 +195,7 @@ def _parameter(name: str, schema: Json, **more: object) -> Json:
 def openapi(speaker: Speaker, listed: list[Collection], version: str) -> Json:
     """The OpenAPI 3.0 document, every collection by its own path."""
     lang = speaker.lang
-    form = _parameter("f", {"type": "string", "enum": ["json", "html"]})
+    forms = {"image/png": ["png"], "image/tiff; application=geotiff": ["tiff"]}
     language = _parameter("lang", {"type": "string", "enum": ["ja", "en"]})
     error = {
         "description": t("ogc.error", lang),
@@ -200,7 +214,8 @@ def openapi(speaker: Speaker, listed: list[Collection], version: str) -> Json:
         return {
             "get": {
                 "summary": summary, "operationId": operation,
-                "parameters": [form, language, *parameters],
+                "parameters": [_parameter("f", {"type": "string", "enum": forms.get(media, ["json", "html"])}),
+                               language, *parameters],
                 "responses": {"200": done, **answers, **common},
             }
         }  # fmt: skip
@@ -211,6 +226,7 @@ def openapi(speaker: Speaker, listed: list[Collection], version: str) -> Json:
         "/api": get(t("ogc.service_doc", lang), OPENAPI, operation="api"),
         "/collections": get(t("ogc.collections", lang), JSON, operation="collections"),
     }
+    paths |= _other_paths(get, lang)
     for one in listed:
         title, path = speaker.title(one), f"/collections/{one.id}"
         crs = {"type": "string", "format": "uri", "enum": offered(speaker, one)}
@@ -237,6 +253,19 @@ def openapi(speaker: Speaker, listed: list[Collection], version: str) -> Json:
             f"{title}: {t('ogc.feature', lang)}", GEOJSON, feature, _parameter("crs", crs),
             operation=f"feature.{one.id}",
         )  # fmt: skip
+        if one.raster is not None:
+            box = {"$ref": "#/components/parameters/bbox"}
+            side = {"type": "integer", "minimum": 1, "maximum": 4096}
+            paths[f"{path}/map"] = get(
+                f"{title}: {t('ogc.map', lang)}", "image/png", box, _parameter("bbox-crs", crs),
+                _parameter("crs", crs), _parameter("width", side), _parameter("height", side),
+                _parameter("transparent", {"type": "boolean"}), _parameter("bgcolor", {"type": "string"}),
+                operation=f"map.{one.id}",
+            )  # fmt: skip
+            paths[f"{path}/coverage"] = get(
+                f"{title}: {t('ogc.coverage', lang)}", "image/tiff; application=geotiff", box,
+                _parameter("bbox-crs", crs), operation=f"coverage.{one.id}",
+            )  # fmt: skip
     return {
         "openapi": "3.0.3",
         "info": {
@@ -247,6 +276,28 @@ def openapi(speaker: Speaker, listed: list[Collection], version: str) -> Json:
         "servers": [{"url": speaker.base}],
         "paths": paths,
         "components": {"parameters": _PARAMETERS, "schemas": {"exception": _EXCEPTION}},
+    }
+
+
+def _other_paths(get: Callable[..., Json], lang: str) -> Json:
+    """Tiles and catalogues."""
+    numbers = [
+        {"name": n, "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}}
+        for n in ("tileMatrix", "tileRow", "tileCol")
+    ]
+    tiles = t("ogc.vector_tiles", lang)
+    set_of = "/tileMatrixSets/WebMercatorQuad"
+    return {
+        "/tiles": get(tiles, JSON, operation="tilesets"),
+        "/tiles/WebMercatorQuad": get(tiles, JSON, operation="tileset"),
+        "/tiles/WebMercatorQuad/{tileMatrix}/{tileRow}/{tileCol}": get(
+            tiles, "application/vnd.mapbox-vector-tile", *numbers, operation="tile"
+        ),
+        "/tileMatrixSets": get("TileMatrixSet", JSON, operation="tileMatrixSets"),
+        set_of: get("WebMercatorQuad", JSON, operation="tileMatrixSet"),
+        "/3dtiles/tileset.json": get("3D Tiles", "application/json", operation="tileset3d"),
+        "/stac": get("STAC", JSON, operation="stac"),
+        "/dcat": get("DCAT", "application/ld+json", operation="dcat"),
     }
 
 

@@ -38,6 +38,14 @@ def _plain(path: str) -> Callable[[Workspace], list[Knock]]:
     return lambda _: [Knock(path), Knock(f"{path}?f=html")]
 
 
+def _grid_knocks(end: str) -> Callable[[Workspace], list[Knock]]:
+    return lambda workspace: [
+        Knock(f"/ogc/collections/{one.id}{end}")
+        for one in Collections().all(workspace, "public")
+        if one.raster is not None
+    ]
+
+
 declare(
     Door("/ogc", kinds=KINDS, knocks=_plain("/ogc")),
     Door("/ogc/conformance", nothing="the names of standards"),
@@ -47,4 +55,17 @@ declare(
     Door(f"{_PATH}/queryables", kinds=KINDS, knocks=_each("/queryables", "/queryables?f=html")),
     Door(f"{_PATH}/items", kinds=KINDS, knocks=_each("/items?limit=10000", "/items?limit=100&f=html")),
     Door(f"{_PATH}/items/{{feature}}", kinds=KINDS, knocks=_feature_knocks),
+    Door(f"{_PATH}/map", kinds=("hazard",), knocks=_grid_knocks("/map?width=64")),
+    Door(f"{_PATH}/coverage", kinds=("hazard",), knocks=_grid_knocks("/coverage")),
+    Door("/ogc/tiles", kinds=("tile_manifest",), knocks=_plain("/ogc/tiles")),
+    Door("/ogc/tiles/WebMercatorQuad", kinds=("tile_manifest",),
+         knocks=_plain("/ogc/tiles/WebMercatorQuad")),
+    Door("/ogc/tiles/WebMercatorQuad/{matrix}/{row}/{column}", nothing="a redirect to /tiles/"),
+    Door("/ogc/tileMatrixSets", nothing="the grid that every map of the world uses"),
+    Door("/ogc/tileMatrixSets/WebMercatorQuad", nothing="the grid that every map of the world uses"),
+    Door("/ogc/3dtiles/tileset.json", kinds=("buildings",), knocks=_plain("/ogc/3dtiles/tileset.json")),
+    Door("/ogc/stac", kinds=KINDS, knocks=_plain("/ogc/stac")),
+    Door("/ogc/stac/{collection}", kinds=KINDS, knocks=lambda workspace: [
+        Knock(f"/ogc/stac/{layer}") for layer in layer_ids(workspace)]),
+    Door("/ogc/dcat", kinds=KINDS, knocks=_plain("/ogc/dcat")),
 )  # fmt: skip

@@ -64,10 +64,15 @@ def features(collection: Collection, rows: NDArray[np.intp], crs: str) -> Iterat
     """Features one by one."""
     ids = collection.ids(rows)
     shapes = geometries(collection, rows, crs)
-    for name, shape, about in zip(ids, shapes, properties(collection, rows), strict=True):
+    more = [""] * len(ids)
+    if collection.members:
+        more = ["," + dumped(collection.members[row])[1:-1] for row in rows.tolist()]
+    for name, shape, about, others in zip(
+        ids, shapes, properties(collection, rows), more, strict=True
+    ):
         yield (
             f'{{"type":"Feature","id":{dumped(name)},"geometry":{shape},'
-            f'"properties":{dumped(about)}}}'
+            f'"properties":{dumped(about)}{others}}}'
         )
 
 
