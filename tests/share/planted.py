@@ -79,7 +79,7 @@ def plant_grid(workspace: Workspace) -> None:
         out.update_tags(TIFFTAG_ARTIST=SECRET, owner=SECRET)
         out.set_band_description(1, SECRET)
     (workspace.hazards / "grid.toml").write_text(
-        f'id = "grid"\nlegend = "depth"\nowner = "{SECRET}"\n'
+        f'id = "grid"\nset = "grid"\nquantity = "depth"\nlegend = "depth"\nowner = "{SECRET}"\n'
     )
 
 

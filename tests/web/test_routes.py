@@ -138,3 +138,12 @@ def test_a_guard_stays_at_its_door_under_a_prefix(small: Workspace) -> None:
         listed = routes(Settings(city=small.root, root_path=prefix))
         assert all(isinstance(route.app, Guard) for route in listed)  # type: ignore[attr-defined]
         assert all(route.path.startswith(prefix + "/") for route in listed)  # type: ignore[attr-defined]
+
+
+def test_an_error_names_a_file_of_the_server_but_not_its_folder() -> None:
+    from citymap.errors import BadInputError
+    from citymap.web.answers import said_to_anybody
+
+    said = said_to_anybody(BadInputError("hazard_description", place="/srv/city/x.toml"), "en")
+    assert said["message"].startswith("x.toml")
+    assert "/srv" not in json.dumps(said)

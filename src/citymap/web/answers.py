@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -97,13 +98,20 @@ def answer(
     )
 
 
+def said_to_anybody(error: CitymapError, lang: str) -> dict[str, str | None]:
+    """Key, message and remedy; of a file of the server only its name."""
+    place = error.place
+    if place is not None and PurePath(place).is_absolute():
+        place = PurePath(place).name
+    said = CitymapError(error.key, place=place, **error.values).as_dict(lang)
+    if error.key in {"not_a_city", "not_found"}:
+        said["message"] = CitymapError("no_city").as_dict(lang)["message"]
+    return {"error": error.key, "message": said["message"], "remedy": said["remedy"]}
+
+
 def error_answer(error: CitymapError, request: Request) -> Response:
     """What happened and what to do, without the paths of the server."""
-    lang = language(request)
-    said = error.as_dict(lang)
-    safe = {"error": error.key, "message": said["message"], "remedy": said["remedy"]}
-    if error.key in {"not_a_city", "not_found"}:
-        safe["message"] = CitymapError("no_city").as_dict(lang)["message"]
+    safe = said_to_anybody(error, language(request))
     status = STATUS_CODES.get(error.key, 500)
     later = {"retry-after": "30"} if status in {429, 503, 507} else None
     return answer(safe, status=status, headers=later)

@@ -24,7 +24,7 @@ from citymap.share.ogc.collection import Collection, Collections
 from citymap.share.ogc.documents import GEOJSON, HTML, JSON, OPENAPI, SCHEMA, Speaker
 from citymap.store.accounts import Role
 from citymap.web.access import needs
-from citymap.web.answers import STATUS_CODES, language
+from citymap.web.answers import STATUS_CODES, language, said_to_anybody
 from citymap.web.audience import audience
 from citymap.web.file_door import accepts_gzip, etag_matches
 from citymap.workspace import Workspace
@@ -405,9 +405,7 @@ def _base(request: Request) -> str:
 
 def _error(error: CitymapError, request: Request) -> Response:
     lang = language(request)
-    said = error.as_dict(lang)
-    if error.key in {"not_a_city", "not_found"}:
-        said["message"] = CitymapError("no_city").as_dict(lang)["message"]
+    said = said_to_anybody(error, lang)
     text = f"{said['message']} → {said['remedy']}"
     status = STATUS_CODES.get(error.key, 500)
     body = geojson.dumped({"code": error.key, "description": text})
