@@ -49,7 +49,7 @@ OPEN = {
     "/ogc/collections/{collection}/items/{feature:path}",
     "/open311/v2/discovery.{form}", "/open311/v2/services.{form}", "/open311/v2/services/{code}.{form}",
     "/open311/v2/requests.{form}", "/open311/v2/requests/{number}.{form}", "/open311/v2/tokens/{token}.{form}",
-    "/ogc/collections/{collection}/items/{feature:path}", "/ogc/collections/{collection}/map",
+    "/ogc/collections/{collection}/map",
     "/ogc/collections/{collection}/coverage", "/ogc/tiles", "/ogc/tiles/WebMercatorQuad",
     "/ogc/tiles/WebMercatorQuad/{matrix}/{row}/{column}", "/ogc/tileMatrixSets",
     "/ogc/tileMatrixSets/WebMercatorQuad", "/ogc/3dtiles/tileset.json", "/ogc/stac",
