@@ -20,6 +20,8 @@ from citymap.model.columns import EXPOSURE
 from citymap.workspace import replacing_together, write_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from citymap.progress import Progress
@@ -253,6 +255,22 @@ def compute(
             path.unlink()
     progress.update(1, 1, "exposure")
     return {name: _counts(table) for name, table in written.items()}
+
+
+def disagreeing(workspace: Workspace, sets: Iterable[str]) -> dict[str, int]:
+    """Buildings by set of which its sources disagree; sets without any are left out. The places
+    are listed in `exposure/<set>.disagreements.csv`."""
+    out = {}
+    for name in sets:
+        if name == COMBINED:
+            continue
+        table = pq.read_table(
+            workspace.root / "exposure" / f"{name}.parquet", columns=["disagrees"]
+        )
+        number = sum(bool(v) for v in table["disagrees"].to_pylist())
+        if number:
+            out[name] = number
+    return out
 
 
 def _old(workspace: Workspace, name: str, city: City) -> pa.Table | None:

@@ -23,7 +23,7 @@ def exposure(
 ) -> None:  # fmt: skip
     """Exposure and verdict of every building for each hazard set. 全棟の浸水想定と避難の判定を作ります。"""
     from citymap.assess import shelter_audit
-    from citymap.assess.exposure import compute
+    from citymap.assess.exposure import compute, disagreeing
     from citymap.tiles.exposure import publish
 
     with cli.command(json=json) as progress:
@@ -31,6 +31,7 @@ def exposure(
         counts = compute(target, only=hazard, progress=progress)
         publish(target)
         shelter_audit.current(target)
+        disagreements = disagreeing(target, counts)
         lang = terminal_language()
 
         def text() -> str:
@@ -38,6 +39,11 @@ def exposure(
             for name, verdicts in counts.items():
                 words = ", ".join(f"{t(f'verdict.{v}', lang)} {n:,}" for v, n in verdicts.items())
                 lines.append(f"{name}: {words}")
+            for name, number in disagreements.items():
+                place = target.root / "exposure" / f"{name}.disagreements.csv"
+                lines.append(
+                    f"! {t('exposure.disagree', lang, set=name, count=f'{number:,}')} → {place}"
+                )
             return "\n".join(lines)
 
-        cli.answer({"sets": counts}, text, json=json)
+        cli.answer({"sets": counts, "disagreements": disagreements}, text, json=json)

@@ -32,6 +32,7 @@ class Screen:
 PAGES = (
     Screen("public_map", ":material/public:", Role.STAFF),
     Screen("hazard_buildings", ":material/apartment:", Role.STAFF),
+    Screen("building_list", ":material/table_view:", Role.STAFF),
     Screen("shelters", ":material/night_shelter:", Role.STAFF),
     Screen("damage_reports", ":material/report:", Role.STAFF),
     Screen("damage_form", ":material/add_a_photo:", Role.STAFF),
