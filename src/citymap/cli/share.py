@@ -74,3 +74,34 @@ def qgis_project(
 
         files = [str(p) for p in write(cli.workspace(city), out, audience=audience, url=url)]
         cli.answer({"files": files}, lambda: "\n".join(f"→ {f}" for f in files), json=json)
+
+
+@app.command("push")
+def push_layers(
+    target: Annotated[str, typer.Argument(help="postgis")],
+    to: Annotated[str, typer.Option("--to", help="postgresql://…; a password may come from PGPASSWORD or ~/.pgpass")],
+    city: cli.CityOption = None,
+    crs: Annotated[str, typer.Option("--crs", help="of the geometry, e.g. EPSG:6677")] = "EPSG:6668",
+    schema: Annotated[str, typer.Option(help="schema of the views; the tables lie in SCHEMA_data")] = "citymap",
+    role: Annotated[str, typer.Option(help="role that may read the views and nothing else")] = "citymap_reader",
+    audience: Annotated[Audience, typer.Option(help="who will read it: what the privacy gate lets through")] = "public",
+    json: cli.JsonOption = False,
+) -> None:  # fmt: skip
+    """Write every layer to PostGIS as read-only views with comments and a spatial index.
+
+    全レイヤーを PostGIS に、読取り専用のビュー（説明と空間インデックス付き）として書きます。
+    """
+    with cli.command(json=json) as progress:
+        from citymap.share import postgis
+
+        if target != "postgis":
+            raise BadInputError("push_target", place=target)
+        done = postgis.push(
+            cli.workspace(city), to, audience=audience, epsg=_epsg(crs) or 6668, schema=schema,
+            role=role, progress=progress,
+        )  # fmt: skip
+        cli.answer(
+            {"schema": schema, "role": role, "views": {one.view: one.rows for one in done}},
+            lambda: "\n".join(f"→ {schema}.{one.view} ({one.rows})" for one in done),
+            json=json,
+        )
