@@ -28,6 +28,7 @@ class MapEvents:
     bounds: Bounds | None
     error: str | None
     properties: Mapping[str, Any]  # of the pressed thing of a further layer
+    lon_lat: tuple[float, float] | None = None  # of the press
 
 
 @cache
@@ -89,4 +90,5 @@ def city_map(
         bounds=west_south_east_north,  # type: ignore[arg-type]
         error=result.get("error"),
         properties=click.get("properties") or {},
+        lon_lat=(float(click["lon"]), float(click["lat"])) if "lon" in click else None,
     )

@@ -34,6 +34,7 @@ PAGES = (
     Screen("hazard_buildings", ":material/apartment:", Role.STAFF),
     Screen("building_list", ":material/table_view:", Role.STAFF),
     Screen("shelters", ":material/night_shelter:", Role.STAFF),
+    Screen("flood_scenarios", ":material/flood:", Role.STAFF),
     Screen("damage_reports", ":material/report:", Role.STAFF),
     Screen("damage_form", ":material/add_a_photo:", Role.STAFF),
     Screen("jobs", ":material/settings:", Role.STAFF),

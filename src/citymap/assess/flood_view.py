@@ -1,0 +1,185 @@
+"""Pictures and curves of a flood result for the map: depth by official classes, differences, one point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import netCDF4
+import numpy as np
+import rasterio
+from rasterio.io import MemoryFile
+
+from citymap import crs
+from citymap.assess.depth_classes import STANDARD
+from citymap.errors import BadInputError
+from citymap.flood.results import FLOODED_FROM_M, LIVE, NETCDF
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LONGEST_PX = 900
+ALPHA = 190
+# Less and more water than before: blue and orange keep apart for every kind of colour vision.
+LESS, MORE = (
+    ((5, 48, 97), (67, 147, 195), (171, 215, 233)),
+    ((253, 204, 138), (230, 110, 30), (127, 39, 4)),
+)
+STEPS_M = (0.05, 0.2, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG and its corners (lon, lat): lower left, upper left, upper right, lower right."""
+
+    png: bytes
+    corners: list[list[float]]
+
+
+def _coarse(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
+    step = max(1, -(-max(values.shape) // LONGEST_PX))
+    if step == 1:
+        return values, 1
+    rows, columns = (-(-n // step) * step for n in values.shape)
+    padded = np.full((rows, columns), np.nan, np.float32)
+    padded[: values.shape[0], : values.shape[1]] = values
+    blocks = padded.reshape(rows // step, step, columns // step, step)
+    return np.fmax.reduce(np.fmax.reduce(blocks, axis=3), axis=1), step
+
+
+def _png(classes: NDArray[np.uint8], colours: dict[int, tuple[int, int, int, int]]) -> bytes:
+    with MemoryFile() as memory:
+        with memory.open(
+            driver="PNG", width=classes.shape[1], height=classes.shape[0], count=1, dtype="uint8",
+            crs="EPSG:3857", transform=rasterio.Affine(2.0, 0.0, 0.0, 0.0, -2.0, 0.0),
+        ) as out:  # fmt: skip
+            out.write(classes, 1)
+            out.write_colormap(1, colours)
+        return bytes(memory.read())
+
+
+def _corners(transform: Any, shape: tuple[int, int], epsg: int) -> list[list[float]]:
+    rows, columns = shape
+    x = [
+        transform.c,
+        transform.c,
+        transform.c + transform.a * columns,
+        transform.c + transform.a * columns,
+    ]
+    y = [
+        transform.f + transform.e * rows,
+        transform.f,
+        transform.f,
+        transform.f + transform.e * rows,
+    ]
+    lon, lat = crs.unproject(np.array(x), np.array(y), epsg)
+    return [[round(float(a), 7), round(float(b), 7)] for a, b in zip(lon, lat, strict=True)]
+
+
+def picture(values: NDArray[np.float32], transform: Any, epsg: int) -> Picture:
+    """Depths in the colours of the standard classes; dry and missing are clear."""
+    coarse, step = _coarse(values)
+    bounds = [max(c.min_m, FLOODED_FROM_M) for c in STANDARD]
+    classes = np.searchsorted(bounds, np.nan_to_num(coarse, nan=0.0), side="right").astype(np.uint8)
+    colours = {0: (0, 0, 0, 0)} | {n + 1: (*c.colour, ALPHA) for n, c in enumerate(STANDARD)}
+    scaled = transform * transform.scale(step)
+    return Picture(_png(classes, colours), _corners(scaled, coarse.shape, epsg))
+
+
+def _read(path: Path) -> tuple[NDArray[np.float32], Any, int]:
+    try:
+        with rasterio.open(path, driver="GTiff") as source:
+            return source.read(1), source.transform, int(source.crs.to_epsg())
+    except rasterio.errors.RasterioError as e:
+        raise BadInputError("flood_no_result", place=path.parent.name) from e
+
+
+def peak(folder: Path) -> Picture:
+    """The maximum depth of a result.
+
+    Raises:
+        BadInputError: there is no finished result.
+    """
+    return picture(*_read(folder / "max_depth.tif"))
+
+
+def live(folder: Path) -> tuple[Picture, float] | None:
+    """The water of a run under way and its time (s); None before the first output."""
+    path = folder / LIVE
+    if not path.is_file():
+        return None
+    with rasterio.open(path, driver="GTiff") as source:
+        t_s = float(source.tags().get("t_s", 0))
+    return picture(*_read(path)), t_s
+
+
+def hours(folder: Path) -> list[float]:
+    """The output times of a result in hours."""
+    with _open(folder) as data:
+        return [float(t) / 3600 for t in data["time"][:]]
+
+
+def _open(folder: Path) -> Any:
+    try:
+        return netCDF4.Dataset(folder / NETCDF)
+    except OSError as e:
+        raise BadInputError("flood_no_result", place=folder.name) from e
+
+
+def _placed(data: Any) -> tuple[Any, int]:
+    c, a, _, f, _, e = (float(v) for v in data["crs"].GeoTransform.split())
+    return rasterio.Affine(a, 0.0, c, 0.0, e, f), int(
+        str(data["crs"].epsg_code).removeprefix("EPSG:")
+    )
+
+
+def frame(folder: Path, number: int) -> Picture:
+    """The depth at one output time."""
+    with _open(folder) as data:
+        depth = np.ma.filled(data["depth"][number], np.nan)
+        return picture(depth, *_placed(data))
+
+
+def curve(folder: Path, lon: float, lat: float) -> tuple[list[float], list[float]] | None:
+    """Hours and depths at a point; None outside the result or on a wall."""
+    with _open(folder) as data:
+        transform, epsg = _placed(data)
+        x, y = crs.project(lon, lat, epsg)
+        column, row = (int(np.floor(v)) for v in ~transform * (float(x), float(y)))
+        _, rows, columns = data["depth"].shape
+        if not (0 <= row < rows and 0 <= column < columns):
+            return None
+        depth = np.ma.filled(data["depth"][:, row, column], np.nan)
+        if np.isnan(depth).all():
+            return None
+        return [float(t) / 3600 for t in data["time"][:]], [float(d) for d in depth]
+
+
+def difference(before: Path, after: Path) -> tuple[Picture, dict[str, float]]:
+    """How the maximum depth of `after` differs from that of `before`, as a picture and as areas (m²).
+
+    Raises:
+        BadInputError: the two do not share a grid.
+    """
+    a, transform, epsg = _read(before / "max_depth.tif")
+    b, other, code = _read(after / "max_depth.tif")
+    if a.shape != b.shape or transform != other or epsg != code:
+        raise BadInputError("flood_other_grid", place=after.name)
+    change = np.nan_to_num(b, nan=0.0) - np.nan_to_num(a, nan=0.0)
+    step = max(1, -(-max(change.shape) // LONGEST_PX))
+    seen = change[::step, ::step]
+    size = np.searchsorted(STEPS_M, np.abs(seen), side="right")
+    classes = np.where(seen < 0, size, np.where(size > 0, size + 3, 0)).astype(np.uint8)
+    colours = {0: (0, 0, 0, 0)}
+    colours |= {n + 1: (*c, ALPHA) for n, c in enumerate((*LESS[::-1], *MORE))}
+    cell = transform.a**2
+    wet_a, wet_b = np.nan_to_num(a) >= FLOODED_FROM_M, np.nan_to_num(b) >= FLOODED_FROM_M
+    areas = {
+        "deeper_m2": float((change >= STEPS_M[0]).sum() * cell),
+        "shallower_m2": float((change <= -STEPS_M[0]).sum() * cell),
+        "newly_wet_m2": float((wet_b & ~wet_a).sum() * cell),
+        "newly_dry_m2": float((wet_a & ~wet_b).sum() * cell),
+    }
+    scaled = transform * transform.scale(step)
+    return Picture(_png(classes, colours), _corners(scaled, seen.shape, epsg)), areas

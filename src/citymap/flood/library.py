@@ -1,0 +1,185 @@
+"""The scenarios of a city: list, write, rename, duplicate, delete, and what a run would cost."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rasterio
+
+from citymap.errors import BadInputError
+from citymap.flood import results, scenario
+from citymap.workspace import Workspace, toml_value, write_text
+
+UPDATES_PER_S = 150e6  # on one ordinary core, peaks and files included
+WET_SHARE = 0.25  # of the grid in a breach; rain wets all of it
+ASSUMED_DEPTH_M = 3.0  # for the time step
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One scenario; `summary` is None until a run has ended."""
+
+    name: str
+    folder: Path
+    note: str
+    summary: dict[str, Any] | None
+
+
+def entries(workspace: Workspace) -> list[Entry]:
+    """All scenarios of the city, by name; a folder whose file cannot be read is listed with its reason."""
+    found = []
+    for folder in (
+        sorted(workspace.scenarios.glob("*/scenario.toml")) if workspace.scenarios.is_dir() else []
+    ):
+        home = folder.parent
+        try:
+            note = scenario.read(folder, city=workspace.root).title.note
+        except BadInputError as e:
+            if e.key == "flood_no_table":
+                continue  # a scenario of another kind
+            note = e.message()
+        found.append(Entry(home.name, home, note, _summary(home)))
+    return found
+
+
+def _summary(folder: Path) -> dict[str, Any] | None:
+    try:
+        data: dict[str, Any] = json.loads((folder / results.SUMMARY).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return data
+
+
+def write(workspace: Workspace, name: str, text: str) -> Path:
+    """Enter a new scenario after checking its text; returns its folder.
+
+    Raises:
+        BadInputError: the name is taken or cannot be one, or the text is no scenario.
+    """
+    folder = workspace.scenario(name)
+    if folder.exists():
+        raise BadInputError("flood_name_taken", name=name)
+    scenario.parse(text, place=name, home=folder, city=workspace.root)
+    write_text(folder / "scenario.toml", text)
+    return folder
+
+
+def rename(workspace: Workspace, old: str, new: str) -> None:
+    """Give a scenario another name.
+
+    Raises:
+        BadInputError: there is none of the old name, or the new one is taken.
+    """
+    source, target = _existing(workspace, old), workspace.scenario(new)
+    if target.exists():
+        raise BadInputError("flood_name_taken", name=new)
+    source.rename(target)
+
+
+def duplicate(workspace: Workspace, name: str, new: str) -> None:
+    """Copy the scenario (not its results) under a new name.
+
+    Raises:
+        BadInputError: as `rename`.
+    """
+    text = (_existing(workspace, name) / "scenario.toml").read_text(encoding="utf-8")
+    write(workspace, new, text)
+
+
+def delete(workspace: Workspace, name: str) -> None:
+    """Remove a scenario and its results.
+
+    Raises:
+        BadInputError: there is none of that name.
+    """
+    shutil.rmtree(_existing(workspace, name))
+
+
+def _existing(workspace: Workspace, name: str) -> Path:
+    folder = workspace.scenario(name)
+    if not (folder / "scenario.toml").is_file():
+        raise BadInputError("not_found", path=name)
+    return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a run would take: cells, steps and seconds on this kind of machine, and memory; rough."""
+
+    cells: int
+    steps: int
+    seconds: float
+    memory_mb: float
+
+
+def cost(workspace: Workspace, *, cell_m: float, duration_h: float, rain: bool) -> Cost:
+    """Estimate a run on the city's terrain.
+
+    Raises:
+        BadInputError: the city has no terrain.
+    """
+    if not workspace.terrain.is_file():
+        raise BadInputError("flood_no_file", place="terrain", name="terrain.tif")
+    with rasterio.open(workspace.terrain, driver="GTiff") as source:
+        b = source.bounds
+    cells = max(1, int((b.right - b.left) * (b.top - b.bottom) / cell_m**2))
+    steps = int(duration_h * 3600 / (0.5 * cell_m / math.sqrt(9.81 * ASSUMED_DEPTH_M))) + 1
+    updates = cells * steps * (1.0 if rain else WET_SHARE)
+    return Cost(cells, steps, 2.0 + updates / UPDATES_PER_S, 150 + cells * 60 / 1e6)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the page asks for: a breach and rain."""
+
+    name: str
+    note: str
+    cell_m: float
+    duration_h: float
+    buildings: str
+    breach_lon_lat: tuple[float, float] | None
+    width_m: float
+    start_h: float
+    growth_h: float
+    stage_m: float
+    recede_m: float
+    rain_mm_h: float
+    rain_hours: float
+
+
+def text_of(plan: Plan) -> str:
+    """The scenario file of a plan. The river falls by `recede_m` from the breach's opening to the end."""
+    v = toml_value
+    lines = [
+        "[scenario]", f"name = {v(plan.name)}", f"note = {v(plan.note)}", "", "[flood]",
+        'terrain = "terrain.tif"', f"cell_size_m = {v(float(plan.cell_m))}",
+        f"duration_h = {v(float(plan.duration_h))}",
+        f"output_every_min = {v(max(2.0, round(plan.duration_h * 60 / 36)))}",
+        f"buildings = {v(plan.buildings)}",
+    ]  # fmt: skip
+    if plan.rain_mm_h > 0:
+        rain = [[0.0, float(plan.rain_mm_h)], [float(plan.rain_hours), 0.0]]
+        lines += ["", "[flood.rain]", f"mm_per_h = {v(rain)}"]
+    if plan.breach_lon_lat is not None:
+        stage = [[0.0, float(plan.stage_m)], [float(plan.start_h) + 1e-6, float(plan.stage_m)],
+                 [max(plan.duration_h, plan.start_h + 0.1), plan.stage_m - plan.recede_m]]  # fmt: skip
+        lines += [
+            "", "[[flood.breach]]", f"at = {v([float(c) for c in plan.breach_lon_lat])}",
+            f"width_m = {v(float(plan.width_m))}", f"start_h = {v(float(plan.start_h))}",
+            f"growth_h = {v(float(plan.growth_h))}", f"river_stage_m = {v(stage)}",
+        ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+# Values to begin with, not official ones: the head of the river above the ground at the breach (m), width
+# (m), hours, fall of the river (m), rain (mm/h) and its hours.
+PRESETS = {
+    "planned": (2.0, 40.0, 3.0, 1.0, 0.0, 0.0),
+    "largest": (3.5, 100.0, 6.0, 1.5, 0.0, 0.0),
+    "rain": (0.0, 0.0, 3.0, 0.0, 80.0, 1.0),
+}

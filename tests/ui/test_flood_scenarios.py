@@ -1,0 +1,169 @@
+"""The page 浸水シナリオ: a plan becomes a scenario and a job, results are shown, compared and kept in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import Affine
+from streamlit.testing.v1 import AppTest
+from tests import small_city
+
+import citymap.ui
+from citymap import crs
+from citymap.assess import flood_view
+from citymap.errors import BadInputError
+from citymap.flood import library
+from citymap.flood import run as runs
+from citymap.flood.scenario import read
+from citymap.store import Store, engine, jobs, shared_store
+from citymap.ui import flood_desk
+from citymap.workspace import Workspace
+
+PAGE = Path(citymap.ui.__file__).parent / "screens" / "flood_scenarios.py"
+AT = (small_city.WEST + 0.003, small_city.SOUTH + 0.001)
+
+
+def plan(name: str, **changed: object) -> library.Plan:
+    values: dict[str, object] = {
+        "name": name, "note": "", "cell_m": 10.0, "duration_h": 0.3, "buildings": "ignore", "breach_lon_lat": AT,
+        "width_m": 30.0, "start_h": 0.0, "growth_h": 0.1, "stage_m": 103.0, "recede_m": 0.5, "rain_mm_h": 0.0,
+        "rain_hours": 0.0,
+    }  # fmt: skip
+    return library.Plan(**(values | changed))  # type: ignore[arg-type]
+
+
+def computed(town: Workspace, made: library.Plan) -> Path:
+    folder = library.write(town, made.name, library.text_of(made))
+    runs.run(read(folder / "scenario.toml", city=town.root), folder, epsg=6677)
+    return folder
+
+
+@pytest.fixture
+def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    workspace = small_city.make(tmp_path / "town")
+    x0, y0 = (
+        float(v) for v in crs.project(small_city.WEST - 0.001, small_city.SOUTH - 0.002, 6677)
+    )
+    z = 100 + 0.002 * np.mgrid[0:60, 0:140][0][::-1]
+    with rasterio.open(
+        workspace.terrain, "w", driver="GTiff", width=140, height=60, count=1, dtype="float32", crs="EPSG:6677",
+        transform=Affine(10, 0, x0, 0, -10, y0 + 600), nodata=float("nan"),
+    ) as out:  # fmt: skip
+        out.write(z.astype(np.float32), 1)
+        out.update_tags(VERTICAL_DATUM="T.P.")
+    monkeypatch.setenv("CITYMAP_CITY", str(workspace.root))
+    return workspace
+
+
+@pytest.fixture
+def store(town: Workspace) -> Iterator[Store]:
+    yield shared_store(town)
+    engine._SHARED.pop(str(town.root / "store.sqlite")).close()
+
+
+def open_page(**state: object) -> AppTest:
+    at = AppTest.from_file(str(PAGE), default_timeout=60)
+    for key, value in state.items():
+        at.session_state[key] = value
+    at.run()
+    assert not at.exception, at.exception
+    return at
+
+
+def press(at: AppTest, label: str) -> None:
+    next(b for b in at.button if b.label == label).click().run()
+    assert not at.exception, at.exception
+
+
+def test_a_plan_becomes_a_scenario_and_a_job_of_its_own(town: Workspace, store: Store) -> None:
+    at = open_page(**{flood_desk.AT: AT})
+    begin = next(b for b in at.button if b.label == "計算を始める")
+    assert begin.disabled
+    at.text_input(key="flood_name").set_value("左岸").run()
+    press(at, "計算を始める")
+    (job,) = jobs.listed(store)
+    assert (job.kind, dict(job.params)) == ("flood", {"name": "左岸"})
+    made = read(town.scenario("左岸") / "scenario.toml", city=town.root).flood
+    assert made.breach[0].at == pytest.approx(AT)
+    ground = 100 + 0.002 * 30
+    assert made.breach[0].river_stage_m[0][1] == pytest.approx(ground + 2.0, abs=0.1)  # type: ignore[index]
+
+
+def test_without_a_breach_point_nothing_starts(town: Workspace, store: Store) -> None:
+    at = open_page()
+    at.text_input(key="flood_name").set_value("左岸").run()
+    assert next(b for b in at.button if b.label == "計算を始める").disabled
+    assert any("破堤点" in w.value for w in at.warning)
+
+
+def test_results_are_played_compared_and_kept_in_order(town: Workspace, store: Store) -> None:
+    folder = computed(town, plan("狭い"))
+    computed(town, plan("広い", width_m=90.0))
+    at = open_page(**{flood_desk.AT: AT})
+    assert at.selectbox(key="flood_result").options == ["広い", "狭い"]
+    assert any("この場所の最大水深" in m.value for m in at.sidebar.markdown)
+    at.button_group(key="flood_moment").set_value("time").run()
+    assert not at.exception
+    at.select_slider(key=flood_desk.FRAME).set_value(3).run()
+    assert not at.exception
+    at.selectbox(key="flood_a").set_value("狭い").run()
+    at.selectbox(key="flood_b").set_value("広い").run()
+    assert any("深くなる所" in m.value and "0.00" not in m.value for m in at.markdown)
+    at.selectbox(key="flood_edit").set_value("狭い").run()
+    at.text_input(key="flood_new_name").set_value("細い").run()
+    press(at, "名前を変える")
+    assert not folder.exists()
+    at.selectbox(key="flood_edit").set_value("細い").run()
+    at.text_input(key="flood_new_name").set_value("写し").run()
+    press(at, "条件を複製する")
+    assert [e.name for e in library.entries(town)] == ["写し", "広い", "細い"]
+    at.selectbox(key="flood_edit").set_value("写し").run()
+    at.checkbox(key="flood_sure_写し").set_value(True).run()
+    press(at, "削除する")
+    assert [e.name for e in library.entries(town)] == ["広い", "細い"]
+
+
+def test_a_name_that_is_taken_is_refused(town: Workspace) -> None:
+    library.write(town, "a", library.text_of(plan("a")))
+    with pytest.raises(BadInputError):
+        library.write(town, "a", library.text_of(plan("a")))
+    with pytest.raises(BadInputError):
+        library.write(town, "../a", library.text_of(plan("a")))
+    library.write(town, "b", library.text_of(plan("b")))
+    with pytest.raises(BadInputError):
+        library.rename(town, "a", "b")
+    with pytest.raises(BadInputError):
+        library.delete(town, "c")
+
+
+def test_pictures_and_curves_lie_where_the_water_is(town: Workspace) -> None:
+    folder = computed(town, plan("一つ"))
+    picture = flood_view.peak(folder)
+    assert picture.png.startswith(b"\x89PNG")
+    (west, south), _, (east, north), _ = picture.corners
+    assert west < AT[0] < east
+    assert south < AT[1] < north
+    found = flood_view.curve(folder, *AT)
+    assert found is not None
+    hours, depths = found
+    assert hours[0] == 0
+    assert hours[-1] == pytest.approx(0.3)
+    assert depths[0] == 0
+    assert max(depths) > 0.1
+    assert flood_view.curve(folder, 0.0, 0.0) is None
+    _, areas = flood_view.difference(folder, folder)
+    assert set(areas.values()) == {0.0}
+    with pytest.raises(BadInputError) as caught:
+        flood_view.difference(folder, computed(town, plan("粗い", cell_m=20.0)))
+    assert caught.value.key == "flood_other_grid"
+
+
+def test_the_cost_grows_with_the_work(town: Workspace) -> None:
+    fine = library.cost(town, cell_m=5.0, duration_h=1.0, rain=False)
+    assert library.cost(town, cell_m=10.0, duration_h=1.0, rain=False).seconds < fine.seconds
+    assert library.cost(town, cell_m=5.0, duration_h=1.0, rain=True).seconds > fine.seconds
+    assert fine.cells == 140 * 60 * 4
