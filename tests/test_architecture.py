@@ -22,7 +22,7 @@ NAMESPACES = {
     "www.opengis.net", "www.w3.org", "www.geospatial.jp", "www.chisou.go.jp", "www.kantei.go.jp",
     "www.purl.org", "purl.org", "fgd.gsi.go.jp", "schemas.opengis.net", "www.citygml.org",
     "www.topografix.com", "geojson.org", "json-schema.org", "www.apache.org", "ns.adobe.com", "git-lfs.github.com", "zgate.gsi.go.jp",
-    "www.isotc211.org", "inspire.ec.europa.eu", "www.georss.org", "xmlns.com",
+    "www.isotc211.org", "inspire.ec.europa.eu", "www.georss.org", "xmlns.com", "uri.etsi.org",
 }  # fmt: skip
 # Addresses that a person may choose to visit or to ask; nothing is fetched from them unasked.
 CREDITS = {

@@ -44,6 +44,7 @@ OPEN = {
     "/api/place", "/status.json", "/search.json", "/area.json",
     "/api/reports",  # anybody may report; with low trust
     "/api/reports/form.json", "/report", "/report/sw.js",
+    "/ngsi-ld/v1/entities", "/ngsi-ld/v1/entities/{entity:path}", "/ngsi-ld/v1/types",
     "/ogc", "/ogc/conformance", "/ogc/api", "/ogc/collections", "/ogc/collections/{collection}",
     "/ogc/collections/{collection}/queryables", "/ogc/collections/{collection}/items",
     "/ogc/collections/{collection}/items/{feature:path}",

@@ -92,6 +92,7 @@ def test_what_is_no_filter_is_refused_with_its_place(rows: Collection, text: str
      '{"op": "s_intersects", "args": [{"property": "geometry"}, {"type": "Point", "coordinates": "x"}]}',
      '{"op": "s_intersects", "args": [{"property": "geometry"}, {"type": "Point", "coordinates": [null, 1]}]}',
      '{"op": "s_intersects", "args": [{"property": "geometry"}, {"bbox": ["a", 1, 2, 3]}]}',
+     '{"op": "s_intersects", "args": [{"property": "geometry"}, {"type": "Nope", "coordinates": [1, 2]}]}',
      '{"op": "t_during", "args": [{"property": "at"}, {"interval": 3}]}', '{"date": 4}', "[" * 4000,
      '{"op":"not","args":[' * 100 + "true" + "]}" * 100],
 )  # fmt: skip

@@ -60,6 +60,7 @@ OUR_PREFIXES = (
     "/auth",
     "/report/",
     "/ogc",
+    "/ngsi-ld",
     "/feeds",
     "/open311",
 )

@@ -22,6 +22,7 @@ from citymap.web.auth import Auth
 from citymap.web.feeds import Feeds
 from citymap.web.file_door import ByteCache, FileDoor, Rewrite, as_it_is
 from citymap.web.identity import People
+from citymap.web.ngsi import Ngsi
 from citymap.web.ogc import Ogc
 from citymap.web.open311 import Open311
 from citymap.web.overlays import Overlays
@@ -121,6 +122,7 @@ def routes(settings: Settings | None = None) -> list[BaseRoute]:
         *open_to_all(*(Mount(prefix, app=door) for prefix, door in doors(settings).items())),
         *api.routes(),
         *Ogc(settings).routes(),
+        *Ngsi(settings).routes(),
         *Overlays(settings).routes(),
         *PlaceDoor(people).routes(),
         *Reports(people).routes(),

@@ -255,7 +255,7 @@ class _Filter:
         try:
             wanted = self._literal(right)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError,
-                shapely.errors.GEOSException) as e:  # fmt: skip
+                shapely.errors.ShapelyError) as e:  # fmt: skip
             raise _wrong(e) from e
         west, south, east, north = shapely.bounds(wanted)
         b = self.rows.bounds

@@ -242,7 +242,7 @@ class _Parser:
         wkt = self.text[self.start : at]
         try:
             found = shapely.from_wkt(wkt)
-        except shapely.errors.GEOSException:
+        except shapely.errors.ShapelyError:
             self.fail()
         self.at = at
         self.step()
