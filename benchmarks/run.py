@@ -42,6 +42,7 @@ def main() -> None:
         "flood": flags,
         "store_crashes": [],
         "store_faults": ["--outage-s", "10"],
+        "reports": [],
     }
     print(
         f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores",

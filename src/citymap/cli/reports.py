@@ -1,7 +1,8 @@
-"""`citymap reports …`: keys of other programs, the file of closures, left-over photos."""
+"""`citymap reports …`: keys of other programs, the file of closures, left-over photos, pictures in bulk."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -88,3 +89,36 @@ def sweep(city: cli.CityOption = None, json: cli.JsonOption = False) -> None:
         gone = photos.sweep(workspace, desk.photo_names(store_of(city)))
         cli.answer({"removed": gone},
                    lambda: t("reports.swept", terminal_language(), count=gone), json=json)  # fmt: skip
+
+
+@app.command("images")
+def images(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="SRC...", help="pictures, or folders of them")
+    ],
+    category: Annotated[str, typer.Option("--category", help="category of the drafts")] = "other",
+    city: cli.CityOption = None,
+    json: cli.JsonOption = False,
+) -> None:
+    """Drafts from pictures of drones or dashcams, by the position in them; staff decide.
+
+    ドローンや車載カメラの写真から、写真の中の位置で下書きを作ります（職員が確かめます）。
+    """
+    from citymap.reports.images import gather
+
+    with cli.command(json=json) as progress:
+        workspace, lang = cli.workspace(city), terminal_language()
+        workspace.city()
+        made = gather(
+            store_of(city), workspace, sources, by=OPERATOR, category=category, progress=progress
+        )
+        reasons = [{"file": name, "reason": t(f"error.{key}", lang)} for name, key in made.skipped]
+        cli.answer(
+            {"drafts": made.drafts, "known": made.known, "footprints": made.footprints, "skipped": reasons},
+            lambda: "\n".join([
+                t("reports.gathered", lang, drafts=made.drafts, known=made.known,
+                  footprints=made.footprints, skipped=len(reasons)),
+                *(f"* {r['file']}: {r['reason']}" for r in reasons),
+            ]),
+            json=json,
+        )  # fmt: skip

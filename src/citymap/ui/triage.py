@@ -10,6 +10,7 @@ from typing import Any
 import pydeck
 import streamlit as st
 from pydeck.types import String
+from shapely.geometry import mapping
 
 from citymap.assess import report_board
 from citymap.assess.report_board import Row
@@ -19,6 +20,7 @@ from citymap.layers import deck_spec
 from citymap.reports import desk
 from citymap.reports.categories import catalogue, in_force
 from citymap.reports.desk import Filter
+from citymap.reports.images import footprint_of
 from citymap.reports.model import NEXT, OPEN, STATUSES
 from citymap.share.report_files import MIME, download
 from citymap.store import accounts
@@ -32,6 +34,7 @@ from citymap.ui.speech import language, say
 from citymap.web.identity import Identity
 
 REFRESH_S = 3.0
+SOURCES = ("form", "staff", "open311", "images")
 PERIODS_H = (0, 6, 24, 72)
 COLOURS = {
     "new": [206, 0, 0], "reopened": [206, 0, 0], "confirmed": [213, 94, 0], "in_progress": [0, 23, 193],
@@ -72,11 +75,15 @@ def ask(city: OpenCity, me: Identity) -> Filter:
         say("triage.period"), PERIODS_H, key="triage_period",
         format_func=lambda h: say("triage.hours", count=h) if h else say("triage.ever"),
     )  # fmt: skip
+    sources = st.multiselect(
+        say("triage.source"), SOURCES, default=[s for s in SOURCES if s != "images"],
+        format_func=lambda s: say(f"triage.source_{s}"), key="triage_source",
+    )  # fmt: skip
     words = st.text_input(say("triage.words"), key="triage_words", max_chars=80)
     with_photos = st.toggle(say("triage.photos_only"), key="triage_photos")
     return Filter(
         statuses=tuple(statuses), categories=tuple(categories), assigned_to=assigned, words=words,
-        with_photos=with_photos, since=now() - timedelta(hours=hours) if hours else None,
+        with_photos=with_photos, sources=tuple(sources), since=now() - timedelta(hours=hours) if hours else None,
     )  # fmt: skip
 
 
@@ -203,9 +210,16 @@ def _table(rows: Sequence[Row]) -> list[Row]:
 def _map(city: OpenCity, found: Sequence[Row], chosen: Sequence[Row]) -> str | None:
     """The reports on the city's map; the id of the one that was pressed."""
     features = [_feature(row, selected=row in chosen) for row in found]
+    ground = footprint_of(city.workspace, chosen[0].report.id) if len(chosen) == 1 else None
+    if ground is not None:
+        st.caption(say("triage.footprint"))
+        features.insert(0, {
+            "type": "Feature", "geometry": mapping(ground.exterior),
+            "properties": {"number": chosen[0].report.number, "colour": [0, 0, 0, 0], "line": [0, 0, 0]},
+        })  # fmt: skip
     layer = pydeck.Layer(
         "GeoJsonLayer", {"type": "FeatureCollection", "features": features}, id="reports", pickable=True,
-        point_type=String("circle"), get_fill_color="properties.colour", get_line_color=[255, 255, 255],
+        point_type=String("circle"), get_fill_color="properties.colour", get_line_color="properties.line",
         get_point_radius=8, point_radius_units=String("pixels"), point_radius_min_pixels=7,
         line_width_units=String("pixels"), get_line_width=2, stroked=True,
     )  # fmt: skip
@@ -223,7 +237,7 @@ def _feature(row: Row, *, selected: bool) -> Mapping[str, Any]:
     return {
         "type": "Feature",
         "geometry": {"type": "Point", "coordinates": [row.report.lon, row.report.lat]},
-        "properties": {"number": row.report.number, "colour": colour},
+        "properties": {"number": row.report.number, "colour": colour, "line": [255, 255, 255]},
     }
 
 
