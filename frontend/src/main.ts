@@ -167,6 +167,7 @@ class Page {
   private async columnOf(a: Attribute, rise: number): Promise<ArrayLike<number>> {
     const column = await this.city.column(a);
     if (!rise || !canRise(a)) return column;
+    if (a.quantity === 'depth') return raised(a, column, rise, undefined, undefined, undefined);
     const other = async (id: string): Promise<ArrayLike<number> | undefined> => {
       const found = this.city.attribute(id);
       return found ? this.city.column(found) : undefined;

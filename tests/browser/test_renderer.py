@@ -212,3 +212,76 @@ def test_without_data_the_page_says_so(browser: Browser, base: str) -> None:
     page.get_by_role("alert").wait_for()
     assert "地図データを読み込めません" in page.get_by_role("alert").inner_text()
     page.close()
+
+
+def test_a_hazard_map_is_laid_over_the_city_with_legend_order_and_url(
+    opened: tuple[Page, Watch], base: str
+) -> None:
+    page, watch = opened
+    go(page, f"{base}/map/#m=2d&c=none")
+    page.get_by_text("重ねる地図").click()
+    page.locator(".overlays summary").filter(has_text="想定最大規模").first.click()
+    row = page.locator('.overlay[data-id^="hazard-fld"]:visible').first
+    name = row.get_attribute("data-id")
+    row.get_by_role("checkbox").click()
+    page.wait_for_function(f"() => window.__citymap.map().getLayer('ov-{name}-fill')", polling=100)
+    page.wait_for_function(f"() => window.__citymap.map().isSourceLoaded('ov-{name}')", polling=100)
+    assert f"ov={name}%7E0.60" in page.url
+    legend = page.locator("section.legend").filter(has_text="想定最大規模")
+    assert legend.get_by_text("0.5m以上3m未満").is_visible()
+    assert any(f"/overlays/{name}/" in url for url in watch.requests)
+    asked = len([u for u in watch.requests if ".bin" in u])
+    page.locator(f'.overlay[data-id="{name}"]').get_by_role("checkbox").click()
+    page.wait_for_function(f"() => !window.__citymap.map().getLayer('ov-{name}-fill')", polling=100)
+    assert len([u for u in watch.requests if ".bin" in u]) == asked  # no geometry, no column again
+
+
+def test_higher_water_recolours_without_asking_the_server(
+    opened: tuple[Page, Watch], base: str
+) -> None:
+    page, watch = opened
+    go(page, f"{base}/map/#c=risk:river_flood:*:L2:depth")
+    before = picture(page)
+    asked = len(watch.requests)
+    slider = page.get_by_role("slider", name="もし水がもっと深かったら")
+    slider.focus()
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+    page.get_by_text("水が3m深い場合").wait_for()
+    page.wait_for_timeout(800)
+    assert "up=3.0" in page.url
+    assert not [u for u in watch.requests[asked:] if ".bin" in u]
+    assert list(before.getdata()) != list(picture(page).getdata())
+
+
+def test_a_distance_is_measured_and_a_sheet_is_made_for_paper(
+    opened: tuple[Page, Watch], base: str
+) -> None:
+    page, _ = opened
+    page.add_init_script("window.print = () => { window.printed = true }")
+    go(page, f"{base}/map/#m=2d")
+    page.get_by_role("button", name="距離と面積を測る").click()
+    for x, y in ((600, 300), (900, 300), (900, 500)):
+        page.mouse.click(x, y)
+        page.wait_for_timeout(350)
+    said = page.locator(".measure").inner_text()
+    assert "距離" in said
+    assert "面積" in said
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="印刷・PDF").click()
+    page.wait_for_function("() => window.printed", polling=100)
+    page.emulate_media(media="print")
+    for part in (
+        ".sheet-map img",
+        ".sheet-scale",
+        ".sheet-north",
+        ".sheet-legend",
+        ".sheet footer",
+    ):
+        assert page.locator(part).is_visible(), part
+    colours = page.evaluate(
+        """() => { const i = document.querySelector('.sheet-map img'), c = document.createElement('canvas');
+        c.width = c.height = 64; const d = c.getContext('2d'); d.drawImage(i, 0, 0, 64, 64);
+        return new Set(new Uint32Array(d.getImageData(0, 0, 64, 64).data.buffer)).size }"""
+    )
+    assert colours > 50  # the map, not an empty canvas

@@ -109,7 +109,7 @@ def _column(hazard: HazardLayer) -> str:
     return next((n for n in order if n in names), "")
 
 
-def _of_hazard(group: str, hazard: HazardLayer) -> Layer:
+def _of_hazard(group: str, hazard: HazardLayer, *, fictional: bool) -> Layer:
     name = str(hazard.facts.get("name") or group)
     scale = str(hazard.facts.get("scale") or "")
     scaled = {lang: i18n.t(f"overlay.scale.{scale}", lang) if scale in {"L1", "L2"} else scale for lang in i18n.LANGUAGES}  # fmt: skip
@@ -119,7 +119,7 @@ def _of_hazard(group: str, hazard: HazardLayer) -> Layer:
     )
     vague = hazard.quantity == "rank"
     said = str(hazard.facts.get("attribution") or "")
-    if not said and hazard.facts.get("source") == "PLATEAU CityGML":
+    if not said and hazard.facts.get("source") == "PLATEAU CityGML" and not fictional:
         said = "国土交通省 Project PLATEAU"
     return Layer(
         id=f"hazard-{hazard.id}"[:81], group=head, order=20 if hazard.quantity in {"depth", "rank"} else 22,
@@ -143,7 +143,11 @@ def overlays(
     found: list[Layer] = [x for x in good if x.source.kind in (*LOCAL_OVERLAYS, *REMOTE_OVERLAYS)]
     bad: list[CitymapError] = list(problems)
     try:
-        found += [_of_hazard(group, hazard) for group, hazard in hazard_layers(workspace)]
+        fictional = workspace.exists() and workspace.city().fictional
+        found += [
+            _of_hazard(group, hazard, fictional=fictional)
+            for group, hazard in hazard_layers(workspace)
+        ]
     except (CitymapError, OSError, ValueError) as e:
         bad.append(e if isinstance(e, CitymapError) else BadInputError("hazard_description", place=str(workspace.hazards), reason=e))  # fmt: skip
     seen: set[str] = set()

@@ -185,6 +185,13 @@ def tile_url(layer: Layer, zoom: int, x: int, y: int) -> str:
     })  # fmt: skip
 
 
+def tile_of(lon: float, lat: float, zoom: int) -> tuple[int, int]:
+    """Column and row of the Web Mercator tile that holds a place (degrees)."""
+    n = 1 << zoom
+    down = 0.5 - math.asinh(math.tan(math.radians(lat))) / (2 * math.pi)
+    return min(max(int((lon / 360 + 0.5) * n), 0), n - 1), min(max(int(down * n), 0), n - 1)
+
+
 def picture_type(body: bytes) -> str | None:
     """The type of a picture by its first bytes; None for anything else (a page, an XML error)."""
     return next((mime for head, mime in PICTURES.items() if body.startswith(head)), None)

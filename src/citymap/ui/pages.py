@@ -37,5 +37,6 @@ PAGES = (
     Screen("flood_scenarios", ":material/flood:", Role.STAFF),
     Screen("damage_reports", ":material/report:", Role.STAFF),
     Screen("damage_form", ":material/add_a_photo:", Role.STAFF),
+    Screen("layers", ":material/layers:", Role.STAFF),
     Screen("jobs", ":material/settings:", Role.STAFF),
 )
