@@ -251,7 +251,7 @@ def test_higher_water_recolours_without_asking_the_server(
     page.wait_for_timeout(800)
     assert "up=3.0" in page.url
     assert not [u for u in watch.requests[asked:] if ".bin" in u]
-    assert list(before.getdata()) != list(picture(page).getdata())
+    assert before.tobytes() != picture(page).tobytes()
 
 
 def test_a_distance_is_measured_and_a_sheet_is_made_for_paper(
