@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,8 +12,13 @@ from citymap import cli
 from citymap.errors import BadInputError
 from citymap.i18n import t
 from citymap.layers.catalogue import Audience
-from citymap.settings import terminal_language
+from citymap.reports import place
+from citymap.settings import Settings, terminal_language
 from citymap.share.exchange import export
+
+if TYPE_CHECKING:
+    from citymap.layers.remote import Allowed
+    from citymap.workspace import Workspace
 
 app = typer.Typer(no_args_is_help=True, help="Share layers. レイヤーを統合型GISなどへ渡します。")
 
@@ -78,30 +84,77 @@ def qgis_project(
 
 @app.command("push")
 def push_layers(
-    target: Annotated[str, typer.Argument(help="postgis")],
-    to: Annotated[str, typer.Option("--to", help="postgresql://…; a password may come from PGPASSWORD or ~/.pgpass")],
+    target: Annotated[str, typer.Argument(help="postgis, or ngsi (a context broker of the city OS)")],
+    to: Annotated[str, typer.Option("--to", help="postgresql://… (a password may come from PGPASSWORD or ~/.pgpass), or the broker's https://…")],
     city: cli.CityOption = None,
-    crs: Annotated[str, typer.Option("--crs", help="of the geometry, e.g. EPSG:6677")] = "EPSG:6668",
+    crs: Annotated[str, typer.Option("--crs", help="of the geometry in PostGIS, e.g. EPSG:6677")] = "EPSG:6668",
     schema: Annotated[str, typer.Option(help="schema of the views; the tables lie in SCHEMA_data")] = "citymap",
     role: Annotated[str, typer.Option(help="role that may read the views and nothing else")] = "citymap_reader",
     audience: Annotated[Audience, typer.Option(help="who will read it: what the privacy gate lets through")] = "public",
     json: cli.JsonOption = False,
 ) -> None:  # fmt: skip
-    """Write every layer to PostGIS as read-only views with comments and a spatial index.
+    """Write every layer to PostGIS as read-only views, or bring a broker's entities up to date.
 
-    全レイヤーを PostGIS に、読取り専用のビュー（説明と空間インデックス付き）として書きます。
+    全レイヤーを PostGIS に読取り専用のビューとして書くか、都市OS のブローカーに変わったものを送ります。
     """
     with cli.command(json=json) as progress:
         from citymap.share import postgis
+        from citymap.share.ngsi import broker
 
+        workspace = cli.workspace(city)
+        if target == "ngsi":
+            sent = broker.push(workspace, to, _allowed(workspace), audience=audience)
+            cli.answer(
+                {"sent": sent.sent, "deleted": sent.deleted, "unchanged": sent.unchanged},
+                lambda: f"→ {to}: +{sent.sent} −{sent.deleted} ={sent.unchanged}",
+                json=json,
+            )
+            return
         if target != "postgis":
             raise BadInputError("push_target", place=target)
         done = postgis.push(
-            cli.workspace(city), to, audience=audience, epsg=_epsg(crs) or 6668, schema=schema,
-            role=role, progress=progress,
+            workspace, to, audience=audience, epsg=_epsg(crs) or 6668, schema=schema, role=role,
+            progress=progress,
         )  # fmt: skip
         cli.answer(
             {"schema": schema, "role": role, "views": {one.view: one.rows for one in done}},
             lambda: "\n".join(f"→ {schema}.{one.view} ({one.rows})" for one in done),
             json=json,
         )
+
+
+def _allowed(workspace: Workspace) -> Allowed:
+    """The servers that the operator allowed."""
+    from citymap.layers.remote import Allowed
+
+    settings = Settings(city=workspace.root)
+    place.use(workspace, settings.store)
+    return Allowed(settings.remote_hosts, settings.remote_private)
+
+
+@app.command("notify")
+def notify_subscribers(
+    city: cli.CityOption = None,
+    every: Annotated[float, typer.Option(min=0, help="seconds between passes; 0: one pass")] = 0,
+    json: cli.JsonOption = False,
+) -> None:
+    """Tell the subscribers of NGSI-LD what changed, again later where one does not answer.
+
+    NGSI-LD の購読者に変わったことを知らせます。答えない相手には、間をあけて送り直します。
+    """
+    with cli.command(json=json):
+        import time
+
+        from citymap.share.ngsi import subscriptions
+
+        workspace = cli.workspace(city)
+        allowed = _allowed(workspace)
+        while True:
+            done = subscriptions.deliver(workspace, allowed)
+            if done or not every:
+                told = [{"id": d.id, "sent": d.sent, "error": d.error} for d in done]
+                lines = "\n".join(f"{d.id}: {d.error or d.sent}" for d in done) or "–"
+                cli.answer({"notified": told}, partial(str, lines), json=json)
+            if not every:
+                return
+            time.sleep(every)

@@ -154,6 +154,37 @@ def fetch(url: str, allowed: Allowed, *, limit: int = MAX_DOCUMENT_BYTES) -> Ans
     raise BadInputError("remote_redirects", place=url[:200])
 
 
+def send(
+    url: str, body: bytes, mime: str, allowed: Allowed, *, headers: dict[str, str] | None = None
+) -> tuple[int, bytes]:
+    """POST to an allowed address: the status and the first 64 kB of what came back.
+
+    No redirection is followed: what we send goes where the operator said, or nowhere.
+
+    Raises:
+        BadInputError: not allowed, private, or unreachable.
+    """
+    parts = urlsplit(url)
+    tls = parts.scheme == "https"
+    try:
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
+            raise ValueError
+        port = parts.port or (443 if tls else 80)
+    except ValueError as e:
+        raise BadInputError("remote_address", place=url[:200]) from e
+    connection = _Pinned(parts.hostname, port, _address(parts.hostname, port, allowed), tls=tls)
+    try:
+        path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        said = {"User-Agent": "citymap", "Content-Type": mime, **(headers or {})}
+        connection.request("POST", path, body=body, headers=said)
+        answer = connection.getresponse()
+        return answer.status, answer.read(65536)
+    except (OSError, http.client.HTTPException, UnicodeError) as e:
+        raise BadInputError("remote_unreachable", place=parts.hostname, reason=e) from e
+    finally:
+        connection.close()
+
+
 def _with(url: str, values: dict[str, str]) -> str:
     """The address with these parameters, replacing those of the same name in any case."""
     parts = urlsplit(url)

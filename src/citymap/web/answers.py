@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 STATUS_CODES = {
+    "city_busy": 503,
     "no_city": 503,
     "not_a_city": 503,
     "no_buildings": 503,
@@ -32,9 +33,11 @@ STATUS_CODES = {
     "store_read_only": 503,
     "unknown_job": 404,
     "bad_categories": 503,
+    "ngsi_exists": 409,
     "ngsi_no_entity": 404,
     "ngsi_parameter": 400,
     "ngsi_too_broad": 400,
+    "ngsi_too_many": 403,
     "ogc_crs": 400,
     "ogc_filter": 400,
     "ogc_no_collection": 404,
@@ -54,6 +57,8 @@ STATUS_CODES = {
     "place_outside_city": 404,
     "place_position": 422,
     "place_swapped": 422,
+    "remote_address": 400,
+    "remote_not_allowed": 403,
     "report_category": 422,
     "report_changed": 409,
     "report_conflict": 422,

@@ -13,11 +13,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from citymap.errors import BadInputError, CitymapError
-from citymap.share.ngsi import query
+from citymap.layers.remote import Allowed
+from citymap.share.ngsi import query, subscriptions
+from citymap.share.ngsi.broker import CONTEXT
 from citymap.share.ngsi.doors import BASE
 from citymap.share.ngsi.entities import TYPES, Entity, made
 from citymap.store.accounts import Role
-from citymap.web.access import needs
+from citymap.web.access import needs, person
 from citymap.web.answers import STATUS_CODES, language, said_to_anybody
 from citymap.web.audience import audience
 from citymap.workspace import Workspace
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
     from citymap.settings import Settings
 
-CONTEXT = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.6.jsonld"
 LINK = f'<{CONTEXT}>; rel="http://www.w3.org/ns/json-ld#context"; type="application/ld+json"'
 ERRORS = "https://uri.etsi.org/ngsi-ld/errors"
 DEFAULT_LIMIT, MAX_LIMIT = 20, 1000
@@ -54,12 +55,50 @@ class Ngsi:
 
     def routes(self) -> list[BaseRoute]:
         """The routes under `/ngsi-ld/v1`."""
-        return needs(
-            Role.PUBLIC,
-            self._route(f"{BASE}/entities", self.entities),
-            self._route(f"{BASE}/entities/{{entity:path}}", self.entity),
-            self._route(f"{BASE}/types", self.types),
-        )
+        return [
+            *needs(
+                Role.PUBLIC,
+                self._route(f"{BASE}/entities", self.entities),
+                self._route(f"{BASE}/entities/{{entity:path}}", self.entity),
+                self._route(f"{BASE}/types", self.types),
+            ),
+            *needs(
+                Role.STAFF,
+                Route(f"{BASE}/subscriptions", self.subscriptions, methods=["GET", "POST"]),
+                Route(
+                    f"{BASE}/subscriptions/{{subscription}}", self.unsubscribe, methods=["DELETE"]
+                ),
+            ),
+        ]
+
+    async def subscriptions(self, request: Request) -> Response:
+        """`GET`: all of them. `POST`: a new one, whose endpoint the operator must have allowed."""
+        try:
+            workspace = self._workspace()
+            if request.method != "POST":
+                listed = await run_sync(lambda: subscriptions.listed(workspace))
+                return _answer(request, listed, {}, [])
+            try:
+                asked = json.loads(await request.body())
+            except (ValueError, RecursionError) as e:
+                raise BadInputError("ngsi_parameter", place="body", value="JSON") from e
+            allowed = Allowed(self._settings.remote_hosts, self._settings.remote_private)
+            who = person(request)
+            by = who.name if who is not None else ""
+            name = await run_sync(lambda: subscriptions.add(workspace, asked, allowed, by=by))
+        except CitymapError as error:
+            return _problem(error, request)
+        place = f"{request.url.path.rstrip('/')}/{name}"
+        return Response(None, 201, {"location": place, "cache-control": "no-store"})
+
+    async def unsubscribe(self, request: Request) -> Response:
+        """`DELETE`: take one out."""
+        try:
+            workspace, name = self._workspace(), request.path_params["subscription"]
+            await run_sync(lambda: subscriptions.remove(workspace, name))
+        except CitymapError as error:
+            return _problem(error, request)
+        return Response(None, 204)
 
     def _route(self, path: str, work: Callable[[Request, Workspace], Response]) -> Route:
         @wraps(work)
@@ -202,7 +241,8 @@ def _answer(request: Request, value: Any, headers: dict[str, str], turns: list[s
 def _problem(error: CitymapError, request: Request) -> Response:
     said = said_to_anybody(error, language(request))
     status = STATUS_CODES.get(error.key, 500)
-    kind = {400: "BadRequestData", 404: "ResourceNotFound"}.get(status, "InternalError")
+    names = {400: "BadRequestData", 404: "ResourceNotFound", 409: "AlreadyExists"}
+    kind = names.get(status, "InternalError" if status >= 500 else "OperationNotSupported")
     body = {
         "type": f"{ERRORS}/{kind}",
         "title": said["message"],

@@ -25,5 +25,7 @@ def _each(workspace: Workspace) -> list[Knock]:
 declare(
     Door(f"{BASE}/entities", kinds=KINDS, knocks=_lists),
     Door(f"{BASE}/entities/{{entity}}", kinds=KINDS, knocks=_each),
+    Door(f"{BASE}/subscriptions", nothing="says to staff which programs are told of changes"),
+    Door(f"{BASE}/subscriptions/{{subscription}}", nothing="takes a subscription out"),
     Door(f"{BASE}/types", nothing="the names of the types"),
 )
