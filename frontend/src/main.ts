@@ -63,7 +63,7 @@ class Page {
     this.state.view ??= this.home();
     if (!new URLSearchParams(location.hash.slice(1)).has('c') && query.get('panel') !== '0') this.state.colourBy = this.worstFlood();
     if (!document.createElement('canvas').getContext('webgl2')) {
-      this.broken('error.webgl', 'help.text', null);
+      this.broken('error.webgl', 'error.webgl.remedy', null);
       return;
     }
     this.map = new MapView(document.getElementById('map') as HTMLElement, this.city, this.state, {

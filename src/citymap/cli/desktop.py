@@ -43,11 +43,14 @@ def app_mode_browser(which: Callable[[str], str | None] = shutil.which) -> str |
 
 
 def app_mode_command(browser: str, url: str, profile: Path) -> list[str]:
-    """The command line of a window without tabs, with a profile of its own."""
+    """The command line of a window without tabs, with a profile of its own.
+
+    Only our own pages are opened in it, so the map may be drawn without a graphics card too.
+    """
     return [
         browser, f"--app={url}", f"--user-data-dir={profile}", "--no-first-run",
         "--no-default-browser-check", "--disable-sync", "--disable-background-networking",
-        "--window-size=1280,860",
+        "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--window-size=1280,860",
     ]  # fmt: skip
 
 
