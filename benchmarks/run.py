@@ -40,6 +40,7 @@ def main() -> None:
         "citygml": ["--mb", given.mb, *flags],
         "tiles": ["--city", str(given.city)],
         "flood": flags,
+        "evacuation": ["--peers"] if given.peers else [],
         "store_crashes": [],
         "store_faults": ["--outage-s", "10"],
         "reports": [],

@@ -165,22 +165,22 @@ def finish(t, length, v_dry, row, cls, speeds, slice_s):  # type: ignore[no-unty
 
 
 @njit(cache=True)
-def latest_entry(deadline, length, v_dry, row, cls, speeds, slice_s):  # type: ignore[no-untyped-def]
+def latest_entry(deadline, length, v_dry, row, worst, slice_s):  # type: ignore[no-untyped-def]
     """The latest time to enter a link so that its end is reached by the deadline; -inf: never.
 
-    The inverse of `finish` for speeds that never rise with time.
+    The inverse of `finish` for one class and speeds (row, slice) that never rise with time.
     """
     if row < 0:
         return deadline - length / v_dry
-    slices = speeds.shape[1]
+    slices = worst.shape[1]
     if deadline == np.inf:
-        if speeds[cls, slices - 1, row] > 0.0:
+        if worst[row, slices - 1] > 0.0:
             return np.inf
         deadline = (slices - 1) * slice_s
     s = min(int(np.ceil(deadline / slice_s)) - 1, slices - 1)
     left, now = length, deadline
     while s >= 0:
-        v = min(v_dry, speeds[cls, s, row])
+        v = min(v_dry, worst[row, s])
         begin = s * slice_s
         if v <= 0.0:
             left, now = length, begin
@@ -195,28 +195,34 @@ def latest_entry(deadline, length, v_dry, row, cls, speeds, slice_s):  # type: i
 
 
 @njit(cache=True)
-def latest_departure(start, out, head, length, v_link, row, cls, speeds, slice_s, sources, offset, next_link, latest, label):  # type: ignore[no-untyped-def]  # fmt: skip
+def latest_departure(start, out, to, dry, row, length, v_link, calm, worst, slice_s, sources, offset, next_link, latest, label):  # type: ignore[no-untyped-def]  # fmt: skip
     """Latest departure of every node for a person of one class who must reach a source in time.
 
-    `v_link` is the dry speed on each link (0: not theirs), `row` the row of each edge in
-    `speeds`, which must never rise with time. `offset` is the latest arrival at each source
+    In the order of `out`, the links away from each node: `to` is the node beyond, `dry` the seconds
+    without water from there (infinite: not theirs), `row` the row of the edge in `worst` (rows,
+    slices: speeds that never rise). `calm` is the second until which each row limits nobody,
+    `length` of edges, `v_link` the dry speed on links. `offset` is the latest arrival at each source
     (infinite: at any time). `next_link` is the first link of the way, `label` the source; -1 and
-    -inf where there is none.
+    -inf where there is none, or only one that begins before time 0.
+
+    Nodes stand in buckets of time, worked off from the latest; within a bucket a node whose time
+    improves is worked off again, so the result is exact whatever the width of the buckets.
     """
     n = start.size - 1
-    keys = np.empty(out.size + sources.size + 1)
-    items = np.empty(out.size + sources.size + 1, np.int32)
-    size = 0
+    slices = worst.shape[1]
+    top_time = slices * slice_s
     for k in range(n):
         latest[k] = -np.inf
         label[k] = -1
         next_link[k] = -1
     for k in range(sources.size):
         node = sources[k]
-        if node >= 0 and (offset[k] > latest[node] or label[node] < 0):
+        if node >= 0 and offset[k] >= 0.0 and (offset[k] > latest[node] or label[node] < 0):
             latest[node] = offset[k]
             label[node] = k
-    # Nodes that can wait for ever: a breadth-first search, no order needed.
+            if offset[k] < np.inf:
+                top_time = max(top_time, offset[k])
+    # Nodes that can wait for ever: a search in any order.
     stack = np.empty(n, np.int32)
     top = 0
     for k in range(sources.size):
@@ -225,52 +231,78 @@ def latest_departure(start, out, head, length, v_link, row, cls, speeds, slice_s
             stack[top] = node
             top += 1
     first = 0
-    last = speeds.shape[1] - 1
+    last = slices - 1
     while first < top:
         node = stack[first]
         first += 1
         for k in range(start[node], start[node + 1]):
-            link = out[k] ^ 1
-            other = head[out[k]]
-            if latest[other] == np.inf or v_link[link] <= 0.0:
+            other = to[k]
+            if latest[other] == np.inf or dry[k] == np.inf:
                 continue
-            r = row[link >> 1]
-            if r < 0 or speeds[cls, last, r] > 0.0:
+            if row[k] < 0 or worst[row[k], last] > 0.0:
                 latest[other] = np.inf
                 label[other] = label[node]
-                next_link[other] = link
+                next_link[other] = out[k] ^ 1
                 stack[top] = other
                 top += 1
+    total, count = 0.0, 0
+    for k in range(0, dry.size, 16):
+        if dry[k] < np.inf:
+            total += dry[k]
+            count += 1
+    width = max(total / max(count, 1) / 2.0, top_time / 65536.0, 1e-6)
+    buckets = int(top_time / width) + 2
+    bucket = np.full(buckets, -1, np.int32)
+    pool_node = np.empty(2 * n + out.size, np.int32)
+    pool_next = np.empty(2 * n + out.size, np.int32)
+    used = 0
+    done = np.full(n, np.inf)  # the time with which a node was last worked off
     for k in range(n):
-        if latest[k] > -np.inf:
-            # Only the border of the endless region can reach further nodes.
-            border = latest[k] < np.inf
-            if not border:
-                for j in range(start[k], start[k + 1]):
-                    if latest[head[out[j]]] < np.inf:
-                        border = True
-                        break
-            if border:
-                size = heap_push(keys, items, size, -latest[k], k)
-    while size > 0:
-        key, node = -keys[0], items[0]
-        size = heap_pop(keys, items, size)
-        if key < latest[node]:
-            continue
-        for k in range(start[node], start[node + 1]):
-            other = head[out[k]]
-            if latest[other] >= key:
-                continue
-            link = out[k] ^ 1
-            if v_link[link] <= 0.0:
-                continue
-            e = link >> 1
-            at = latest_entry(key, length[e], v_link[link], row[e], cls, speeds, slice_s)
-            if at > latest[other]:
-                latest[other] = at
-                label[other] = label[node]
-                next_link[other] = link
-                size = heap_push(keys, items, size, -at, other)
+        if -np.inf < latest[k] < np.inf:
+            b = int(latest[k] / width)
+            pool_node[used], pool_next[used] = k, bucket[b]
+            bucket[b] = used
+            used += 1
+    # The endless region reaches its border first.
+    for i in range(top + buckets):
+        if i < top:
+            entry = -2 - stack[i]
+        else:
+            entry = bucket[buckets - 1 - (i - top)]
+        here = buckets - 1 - (i - top)
+        while entry != -1:
+            if entry < -1:
+                node = -2 - entry
+            else:
+                bucket[here] = pool_next[entry]
+                node = pool_node[entry]
+            key = latest[node]
+            if entry < -1 or (key != done[node] and int(key / width) == here):
+                done[node] = key
+                for k in range(start[node], start[node + 1]):
+                    other = to[k]
+                    at = key - dry[k]  # water never makes it later
+                    if at <= latest[other] or at < 0.0:
+                        continue
+                    r = row[k]
+                    if r >= 0 and not key <= calm[r]:
+                        link = out[k] ^ 1
+                        at = latest_entry(key, length[link >> 1], v_link[link], r, worst, slice_s)
+                    if at > latest[other] and at >= 0.0:
+                        latest[other] = at
+                        label[other] = label[node]
+                        next_link[other] = out[k] ^ 1
+                        if used == pool_node.size:
+                            more_node = np.empty(2 * used, np.int32)
+                            more_next = np.empty(2 * used, np.int32)
+                            more_node[:used] = pool_node
+                            more_next[:used] = pool_next
+                            pool_node, pool_next = more_node, more_next
+                        b = int(at / width)
+                        pool_node[used], pool_next[used] = other, bucket[b]
+                        bucket[b] = used
+                        used += 1
+            entry = -1 if i < top else bucket[here]
 
 
 @njit(cache=True)
@@ -297,7 +329,7 @@ def lengths_of_ways(next_link, head, length, out):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True)
-def latest_from_homes(latest, label, far, node, leg, edge, v, row, cls, speeds, slice_s, when, goal, metres):  # type: ignore[no-untyped-def]  # fmt: skip
+def latest_from_homes(latest, label, far, node, leg, edge, v, row, worst, slice_s, when, goal, metres):  # type: ignore[no-untyped-def]  # fmt: skip
     """Latest departure of each home over the better of its two nodes (n, 2); -inf where none.
 
     `leg` are the metres to either node, walked along `edge`; `far` the metres on from each node.
@@ -312,9 +344,7 @@ def latest_from_homes(latest, label, far, node, leg, edge, v, row, cls, speeds, 
             at = node[i, side]
             if latest[at] == -np.inf:
                 continue
-            t = latest_entry(
-                latest[at], max(leg[i, side], 0.01), v, row[edge[i]], cls, speeds, slice_s
-            )
+            t = latest_entry(latest[at], max(leg[i, side], 0.01), v, row[edge[i]], worst, slice_s)
             way = leg[i, side] + far[at]
             if t > when[i] or (t == when[i] and t > -np.inf and way < metres[i]):
                 when[i] = t

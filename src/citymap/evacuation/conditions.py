@@ -39,6 +39,17 @@ class Shut:
 
 
 @dataclass(frozen=True, slots=True)
+class Worst:
+    """Speed limits of one class (row, slice) where what has become worse stays so.
+
+    `calm_s` is the second until which each row limits nobody.
+    """
+
+    speeds: NDArray[np.float32]
+    calm_s: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class Conditions:
     """Speed limits (class, slice, row) in m/s: infinite without water, 0 closed.
 
@@ -53,6 +64,13 @@ class Conditions:
     def monotone(self) -> Conditions:
         """The same, but what has become worse stays so: the basis of leave-by times."""
         return Conditions(self.row, np.minimum.accumulate(self.speeds, axis=1), self.slice_s)
+
+    def worst(self, cls: int) -> Worst:
+        """What leave-by times of a class are based on."""
+        table = np.minimum.accumulate(self.speeds[cls], axis=0)
+        limited = np.isfinite(table)
+        first = np.where(limited[-1], limited.argmax(axis=0) * self.slice_s, np.inf)
+        return Worst(np.ascontiguousarray(table.T), np.asarray(first, float))
 
     def closes_s(self, cls: int) -> NDArray[np.float64]:
         """When each edge is first closed to a class; NaN where it never is."""

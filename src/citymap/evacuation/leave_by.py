@@ -58,7 +58,7 @@ def latest_departures(
     the speed changing on the way; nobody is on a link when it closes. `stop` are nodes (-1: not
     used), `off_m` the last metres to the door.
     """
-    worst = weather.monotone()
+    worst = weather.worst(cls)
     v = float(dry_speeds()[cls]) * factor
     v_link = np.repeat(network.foot, 2) * v * slope_factor(network)
     usable = np.flatnonzero(stop >= 0)
@@ -67,16 +67,17 @@ def latest_departures(
     label = np.empty(network.nodes, np.int32)
     length = np.maximum(network.length_m, 0.1)
     sources = stop[usable].astype(np.int32)
+    search = backwards(network, weather, v_link, length)
     _kernels.latest_departure(
-        network.start, network.out, network.head, length, v_link, worst.row, cls, worst.speeds,
-        worst.slice_s, sources, arrive_by_s - last[usable], nxt, at, label,
+        network.start, network.out, *search, length, v_link, worst.calm_s, worst.speeds, weather.slice_s,
+        sources, arrive_by_s - last[usable], nxt, at, label,
     )  # fmt: skip
     endless = at == np.inf
     if endless.any():
         # Never cut off: any of many ways would do, so take the shortest that stays open.
         final = np.full(network.edges, np.inf)
-        rows = worst.row >= 0
-        final[rows] = worst.speeds[cls, -1, worst.row[rows]]
+        rows = weather.row >= 0
+        final[rows] = worst.speeds[weather.row[rows], -1]
         speed = np.minimum(v_link, np.repeat(final, 2))
         cost = np.divide(
             np.repeat(length, 2), speed, out=np.full(2 * network.edges, np.inf), where=speed > 0
@@ -95,6 +96,17 @@ def latest_departures(
     return Latest(at, nxt, np.where(label >= 0, usable[label], -1).astype(np.int32), metres)
 
 
+def backwards(
+    network: Network, weather: Conditions, v_link: NDArray[np.float64], length: NDArray[np.float64]
+) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.int32]]:
+    """The links that lead to each node in the order in which a search back from shelters meets
+    them: the node at their beginning, dry seconds (infinite: not theirs), row of the edge."""
+    toward = network.out ^ 1
+    v = v_link[toward]
+    seconds = np.divide(length[toward >> 1], v, out=np.full(len(v), np.inf), where=v > 0)
+    return network.head[network.out], seconds, weather.row[toward >> 1]
+
+
 def of_homes(
     town: Town, weather: Conditions, latest: Latest, *, cls: int, factor: float = 1.0
 ) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]:
@@ -106,12 +118,12 @@ def of_homes(
     off = np.nan_to_num(at.off_m)
     leg = np.column_stack([off + along, off + network.length_m[edge] - along])
     node = np.column_stack([network.u[edge], network.v[edge]])
-    worst = weather.monotone()
+    worst = weather.worst(cls)
     n = town.homes.count
     when, goal, metres = np.empty(n), np.empty(n, np.int32), np.empty(n)
     _kernels.latest_from_homes(
         latest.at_s, latest.shelter, np.nan_to_num(latest.metres), node, leg, at.edge,
-        float(dry_speeds()[cls]) * factor, worst.row, cls, worst.speeds, worst.slice_s, when, goal,
+        float(dry_speeds()[cls]) * factor, weather.row, worst.speeds, weather.slice_s, when, goal,
         metres,
     )  # fmt: skip
     return when, goal, metres

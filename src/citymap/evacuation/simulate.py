@@ -10,6 +10,7 @@ import numpy as np
 from citymap.evacuation import _kernels
 from citymap.evacuation.conditions import Conditions, dry_speeds
 from citymap.evacuation.departure import CURVES
+from citymap.evacuation.leave_by import backwards
 from citymap.evacuation.movement import _kernels as movement
 from citymap.evacuation.people import slowest
 from citymap.evacuation.person import CAR, CAR_M_S, PEOPLE
@@ -242,16 +243,17 @@ def world_of(
         classes = np.unique(agents["cls"])
         limit = np.full((len(v_class), network.nodes), -np.inf)
         limit_next = np.full((len(v_class), network.nodes), -1, np.int32)
-        worst = weather.monotone().speeds
         factor = slope_factor(network)
         for c in classes:
             foot = np.repeat(network.foot, 2) * v_class[c] * factor
             v_link = np.where(network.car, v_class[c], 0.0) if c == CAR else foot
+            worst = weather.worst(int(c))
             usable = np.flatnonzero(doors["node"] >= 0)
+            length = ed["length"].copy()
             _kernels.latest_departure(
-                network.start, network.out, network.head, ed["length"].copy(), v_link, ed["row"].copy(),
-                c, worst, weather.slice_s, doors["node"][usable], np.full(len(usable), np.inf),
-                limit_next[c], limit[c], np.empty(network.nodes, np.int32),
+                network.start, network.out, *backwards(network, weather, v_link, length), length, v_link,
+                worst.calm_s, worst.speeds, weather.slice_s, doors["node"][usable],
+                np.full(len(usable), np.inf), limit_next[c], limit[c], np.empty(network.nodes, np.int32),
             )  # fmt: skip
     world = movement.World(
         agents, link_table(network.edges), ed, doors, network.start, network.out, network.head,
