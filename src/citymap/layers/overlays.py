@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 EVERYBODY: tuple[Audience, ...] = ("public", "field", "staff", "planner", "admin")
 ZONE_COLOURS = {"collapse_flow": (150, 0, 80), "collapse_erosion": (190, 80, 0), "zone": (200, 130, 0),
                 "surveyed_extent": (90, 90, 90)}  # fmt: skip
+# Quiet colours: the saturated ones are kept for hazards.
+MUTED: tuple[tuple[int, int, int], ...] = (
+    (201, 215, 190), (230, 216, 173), (190, 205, 224), (222, 196, 208), (205, 194, 222), (180, 214, 208),
+    (226, 203, 184), (207, 210, 175), (186, 196, 205), (216, 216, 216), (196, 186, 170), (172, 190, 172),
+    (214, 188, 188), (170, 184, 210), (200, 200, 160), (184, 172, 196),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,32 @@ def _of_hazard(group: str, hazard: HazardLayer, *, fictional: bool) -> Layer:
     )  # fmt: skip
 
 
+def _of_base(workspace: Workspace, name: str, *, fictional: bool) -> Layer | None:
+    """Urban planning zones or land use of the city model, coloured by their kind."""
+    path = workspace.base / f"{name}.parquet"
+    if not path.is_file():
+        return None
+    table = pq.read_table(path, columns=["kind_code", "kind"])
+    counted = table.filter(table["kind_code"].is_valid()).group_by(["kind_code", "kind"])
+    rows = counted.aggregate([("kind_code", "count")]).sort_by(
+        [("kind_code_count", "descending"), ("kind_code", "ascending")]
+    ).to_pylist()[: len(MUTED)]  # fmt: skip
+    if not rows:
+        return None
+    classes = tuple(
+        LegendClass(label=Text(ja=str(row["kind"] or row["kind_code"])), colour=colour,
+                    value=str(row["kind_code"]))
+        for row, colour in zip(rows, MUTED, strict=False)
+    )  # fmt: skip
+    return Layer(
+        id=f"base-{name}", group=_words("overlay.base"), title=_words(f"overlay.base_{name}"), order=5,
+        source=Source(kind="vector", path=f"base/{name}.parquet", column="kind_code", fields=("kind", "name")),
+        legend=Legend(quantity=name, missing=_words("overlay.base_missing"), classes=classes),
+        audience=EVERYBODY, attribution=Text(ja="" if fictional else "国土交通省 Project PLATEAU"),
+        licence="" if fictional else "CC-BY-4.0", vintage="", visible=False, opacity=0.7,
+    )  # fmt: skip
+
+
 def overlays(
     workspace: Workspace, *, audience: Audience = "public"
 ) -> tuple[list[Overlay], list[CitymapError]]:
@@ -144,6 +176,9 @@ def overlays(
     bad: list[CitymapError] = list(problems)
     try:
         fictional = workspace.exists() and workspace.city().fictional
+        found += [
+            x for n in ("urban", "landuse") if (x := _of_base(workspace, n, fictional=fictional))
+        ]
         found += [
             _of_hazard(group, hazard, fictional=fictional)
             for group, hazard in hazard_layers(workspace)

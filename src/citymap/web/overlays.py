@@ -57,7 +57,7 @@ def _knocks(workspace: Workspace) -> list[Knock]:
 
 declare(
     Door("/api/overlays.json", kinds=("layers",), knocks=lambda _: [Knock("/api/overlays.json")]),
-    Door("/overlays/{id}/{stamp}/{z}/{x}/{y}.{suffix}", kinds=("layers", "hazard"), knocks=_knocks),
+    Door("/overlays/{id}/{stamp}/{z}/{x}/{y}.{suffix}", kinds=("layers", "hazard", "base_map"), knocks=_knocks),
     Door(
         "/overlays/{id}/{stamp}/tileset/{path}",
         nothing="3D Tiles that the city put into layers/ and named in a definition for its audience",
@@ -96,7 +96,8 @@ class Overlays:
             self._listed[who] = (time.monotonic(), listed)
         one = next((x for x in listed if x.layer.id == layer_id), None)
         one = one or find(self._workspace(), layer_id, audience=who)
-        if one is None or (layer_id.startswith("hazard-") and not gate.may_see("hazard", who)):
+        kind = {"hazard": "hazard", "base": "base_map"}.get(layer_id.partition("-")[0])
+        if one is None or (kind is not None and not gate.may_see(kind, who)):
             raise BadInputError("layer_unknown", place=layer_id)
         return one
 
