@@ -41,8 +41,8 @@ PAGE_ROWS = 50
 SHOWN_GROUPS, SHOWN_DISAGREEMENTS = 200, 200
 STOREYS = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20)
 SHOWN = (
-    "building_id", "name", "address", "usage", "storeys_above", "verdict", "depth_max_m", "depth_class",
-    "duration_h", "dry_floor", "reasons", "zones", "floor_area_m2",
+    "building_id", "verdict", "depth_max_m", "depth_class", "dry_floor", "reasons", "usage", "storeys_above",
+    "address", "name", "duration_h", "zones", "floor_area_m2",
 )  # fmt: skip
 _OWN = frozenset({
     "district", "floor_area_m2", "floor_area", "depth_class", "depth_max_m", "depth_mean_m", "duration_h",
@@ -139,17 +139,18 @@ def _storeys(value: int | None) -> str:
     return say("list.any") if value is None else str(value)
 
 
-def headline(table: BuildingTable, chosen: NDArray[Any], totals: Sequence[Total]) -> None:
+def headline(chosen: NDArray[Any], totals: Sequence[Total]) -> None:
     """How many, and their floor area with what is estimated or missing in it."""
     count = sum(one.buildings for one in totals)
     area = sum(one.floor_area_m2 for one in totals)
     estimated, unknown = sum(o.estimated for o in totals), sum(o.without_area for o in totals)
+    note = ""
+    if estimated or unknown:
+        note = say("list.area_note", estimated=f"{estimated:,}", unknown=f"{unknown:,}")
     st.html(
         f'<div class="cm-total">{escape(say("list.found", count=f"{count:,}", all=f"{len(chosen):,}"))}</div>'
-        f'<div class="cm-sub">{escape(say("list.area", area=f"{area:,.0f}"))}<br>'
-        f"{escape(say('list.area_note', estimated=f'{estimated:,}', unknown=f'{unknown:,}'))}</div>"
+        f'<div class="cm-sub">{escape(say("list.area", area=f"{area:,.0f}"))}<br>{escape(note)}</div>'
     )
-    del table
 
 
 def rows(table: BuildingTable, chosen: NDArray[Any]) -> str | None:
@@ -188,6 +189,8 @@ def rows(table: BuildingTable, chosen: NDArray[Any]) -> str | None:
 def _shown(part: pa.Table) -> pd.DataFrame:
     frame = pd.DataFrame({n: part[n].to_pandas() for n in SHOWN if n in part.column_names})
     joined = "、" if language() == "ja" else ", "
+    for name in ("usage", "address", "name"):
+        frame[name] = frame[name].fillna("")
     frame["verdict"] = [verdict_label(v) for v in frame["verdict"]]
     frame["depth_class"] = [class_label(c) for c in frame["depth_class"]]
     frame["reasons"] = [
@@ -247,7 +250,9 @@ def show_disagreements(city: OpenCity, table: BuildingTable) -> None:
     titles = {n: say(f"list.{n}") for n in ("set", "source", "says", "other")}
     titles["building_id"] = say("column.building_id")
     st.warning(say("list.disagreements", count=f"{found.num_rows:,}"), icon=":material/compare:")
-    shown = found.slice(0, SHOWN_DISAGREEMENTS).to_pandas().rename(columns=titles)
+    shown = found.slice(0, SHOWN_DISAGREEMENTS).to_pandas()
+    shown["source"] = [say("list.attribute") if s == "attribute" else s for s in shown["source"]]
+    shown = shown.replace("–", say("list.not_recorded")).rename(columns=titles)
     st.dataframe(shown, hide_index=True, width="stretch", key="list_disagreements")
     if found.num_rows > SHOWN_DISAGREEMENTS:
         st.caption(say("list.disagreements_more", shown=SHOWN_DISAGREEMENTS))

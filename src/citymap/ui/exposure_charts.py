@@ -13,9 +13,13 @@ from citymap.assess.building_table import Total
 from citymap.assess.verdict import ORDER
 from citymap.ui.building_list import class_label, group_label, verdict_label
 from citymap.ui.speech import say
-from citymap.ui.verdict_card import COLOURS
 
 DISTRICTS = 15
+BAR_PX = 28
+# Okabe and Ito; what is not known is the darkest, never pale.
+COLOURS = {
+    "leave": "#d55e00", "unknown": "#3c3c3c", "stay_upstairs": "#56b4e9", "outside_assumed_area": "#e8e6da",
+}  # fmt: skip
 
 
 def by_class(totals: Sequence[Total]) -> None:
@@ -34,7 +38,7 @@ def by_class(totals: Sequence[Total]) -> None:
     bars = alt.Chart(area).mark_bar(color="#4d6b8a").encode(
         y=_axis("class", order), x=_number(say("list.floor_area")),
         tooltip=[alt.Tooltip("class", title=say("list.depth_class")), _told(say("list.floor_area"))],
-    )  # fmt: skip
+    ).properties(height=alt.Step(BAR_PX))  # fmt: skip
     st.altair_chart(bars, width="stretch")
 
 
@@ -60,12 +64,12 @@ def _stacked(table: pd.DataFrame, order: list[str], title: str) -> Any:
     colour = alt.Color(
         "verdict:N", title=None, sort=[verdict_label(v) for v in shown],
         scale=alt.Scale(domain=[verdict_label(v) for v in shown], range=[COLOURS[v] for v in shown]),
-        legend=alt.Legend(orient="top", columns=1, labelLimit=320),
+        legend=alt.Legend(orient="top", columns=1, labelLimit=320, symbolStrokeWidth=0),
     )  # fmt: skip
-    return alt.Chart(table[table["n"] > 0]).mark_bar(stroke="white", strokeWidth=1).encode(
+    return alt.Chart(table[table["n"] > 0]).mark_bar(stroke="#6b6b5e", strokeWidth=0.5).encode(
         y=_axis("class", order), x=_number(title), color=colour,
         tooltip=[alt.Tooltip("class", title=""), alt.Tooltip("verdict", title=""), _told(title)],
-    )  # fmt: skip
+    ).properties(height=alt.Step(BAR_PX))  # fmt: skip
 
 
 def _axis(name: str, order: list[str]) -> Any:

@@ -12,15 +12,14 @@ city = open_city()
 who.require(Role.STAFF)
 with st.sidebar:
     st.html(f'<div class="cm-city"><strong>{say("page.building_list")}</strong></div>')
-    table = building_list.open_table(city)
-    st.divider()
     speech.switch()
 
-with st.container(key="page"):
+with st.container(key="page_wide"):
+    table = building_list.open_table(city)
     wanted = building_list.ask(table)
     chosen = table.choose(wanted)
     by_class = table.totals(chosen, "depth_class")
-    building_list.headline(table, chosen, by_class)
+    building_list.headline(chosen, by_class)
     listed, totals, charts, disagreeing, files = st.tabs(
         [say(f"list.tab_{name}") for name in ("rows", "totals", "charts", "disagreements", "files")]
     )
