@@ -134,7 +134,10 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
             seconds = time.perf_counter() - begun
             theirs = np.array([np.nan if v is None else v for v in peer["max"]], float)
             same = np.isclose(ours.depth_max_m, theirs, equal_nan=True)
-            result |= {"times_rasterstats": peer["s"] / seconds, "same_maximum": float(same.mean())}
+            result |= {
+                "sample": len(sample), "rasterstats_s": peer["s"], "ours_s": seconds,
+                "times_rasterstats": peer["s"] / seconds, "same_maximum": float(same.mean()),
+            }  # fmt: skip
         print(json.dumps(result, indent=1))
         print("  target: all_s ≤ 20, peak_mb ≤ 2000, times_rasterstats ≥ 20")
     return result

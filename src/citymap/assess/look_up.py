@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from citymap.assess.zonal import Rings
     from citymap.hazard.sets import HazardLayer, HazardSet
     from citymap.progress import Progress
 
@@ -86,10 +87,11 @@ def look_up(
     found = Found(
         nothing(), nothing(), nothing(), np.zeros(count, bool), nothing(), np.zeros(count, bool)
     )
+    prepared: dict[int, Rings] = {}
     grids = [layer for layer in hazard.of("depth") if layer.is_raster]
     covered = np.zeros(count, bool)
     for layer in grids:
-        zonal = on_grid(layer.path, shapes, progress=progress)
+        zonal = on_grid(layer.path, shapes, progress=progress, prepared=prepared)
         found.depth_max_m = np.fmax(found.depth_max_m, zonal.peak)
         found.depth_mean_m = np.fmax(found.depth_mean_m, zonal.mean)
         least = zonal.least if found.least_m is None else found.least_m
@@ -106,8 +108,8 @@ def look_up(
         _take_attributes(found, attributes, grids=bool(grids or ranked))
     _survey(found, hazard, shapes, covered, grids=bool(grids), areas=bool(ranked or zoned),
             attributes=attributes is not None)  # fmt: skip
-    _durations(found, hazard, shapes)
-    _arrivals(found, hazard, shapes)
+    _durations(found, hazard, shapes, prepared)
+    _arrivals(found, hazard, shapes, prepared)
     found.collapse_flow = _zone(hazard, "collapse_flow", shapes)
     found.collapse_erosion = _zone(hazard, "collapse_erosion", shapes)
     if hazard.hazard == "tsunami":
@@ -351,13 +353,16 @@ def _risk_class(risk: Mapping[str, Any]) -> Bounds | None:
     return standard_rank(risk["rank"]) if risk["hazard"] == "river_flood" else None
 
 
-def _durations(found: Found, hazard: HazardSet, shapes: NDArray[Any]) -> None:
+def _durations(
+    found: Found, hazard: HazardSet, shapes: NDArray[Any], prepared: dict[int, Rings]
+) -> None:
     layers = hazard.of("duration")
     if layers:  # 浸水継続時間 counts the hours above 0.5 m: shallower water has none
         found.duration_h[(found.depth_max_m < FLOOR_M) & np.isnan(found.duration_h)] = 0.0
     for layer in layers:
         if layer.is_raster:
-            found.duration_h = np.fmax(found.duration_h, on_grid(layer.path, shapes).peak)
+            peak = on_grid(layer.path, shapes, prepared=prepared).peak
+            found.duration_h = np.fmax(found.duration_h, peak)
             continue
         _, worst, unknown = _worst_class(layer, shapes)
         for row, bounds in enumerate(worst):
@@ -368,11 +373,14 @@ def _durations(found: Found, hazard: HazardSet, shapes: NDArray[Any]) -> None:
         found.unclear |= unknown
 
 
-def _arrivals(found: Found, hazard: HazardSet, shapes: NDArray[Any]) -> None:
+def _arrivals(
+    found: Found, hazard: HazardSet, shapes: NDArray[Any], prepared: dict[int, Rings]
+) -> None:
     """The earliest arrival (h) at the shape: the start of its class, the least of its cells."""
     for layer in hazard.of("arrival"):
         if layer.is_raster:
-            found.arrival_h = np.fmin(found.arrival_h, on_grid(layer.path, shapes).least)
+            first = on_grid(layer.path, shapes, prepared=prepared).least
+            found.arrival_h = np.fmin(found.arrival_h, first)
             continue
         classes = _classes(layer, shapes)
         low, _ = classes.of_pairs()

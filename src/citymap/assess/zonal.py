@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import rasterio
 import shapely
+from rasterio.enums import MaskFlags
 
 from citymap import crs
 from citymap.assess import _kernels as k
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from citymap.progress import Progress
 
 STRIP_CELLS = 16_000_000  # of a grid held at a time
+POLYGON = 3  # shapely's number of the type
 POINT_M = 0.05  # half side of the square that stands for a point
 
 
@@ -53,35 +55,53 @@ class Rings:
 def rings(geometry: NDArray[Any], epsg: int) -> Rings:
     """Polygons and points (EPSG:6668) in a zone; a point becomes a square of ten centimetres."""
     geometry = np.asarray(geometry, object)
-    flat = shapely.force_2d(geometry)
-
-    def metres(c: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.column_stack(crs.project(c[:, 0], c[:, 1], epsg))
-
-    flat = shapely.transform(flat, metres)
-    kind = shapely.get_type_id(flat)
+    kind = shapely.get_type_id(geometry)
     small = np.isin(kind, (0, 1, 2, 4, 5))
-    flat[small] = shapely.buffer(flat[small], POINT_M, cap_style="square")
-    parts, part_item = shapely.get_parts(flat, return_index=True)
+    if small.any():  # buffered in metres, then drawn in degrees again: one path for all
+        geometry = geometry.copy()
+        geometry[small] = _squares(geometry[small], epsg)
+        kind = shapely.get_type_id(geometry)
+    count = len(geometry)
+    if (kind == POLYGON).all():
+        parts, part_item = geometry, np.arange(count)
+    else:
+        parts, part_item = shapely.get_parts(geometry, return_index=True)
     loops, loop_part = shapely.get_rings(parts, return_index=True)
     coords, owner = shapely.get_coordinates(loops, return_index=True)
-    closing = np.append(owner[1:] != owner[:-1], True)
-    coords, owner = coords[~closing], owner[~closing]
-    return Rings(
-        np.ascontiguousarray(coords[:, 0]), np.ascontiguousarray(coords[:, 1]),
-        _starts(owner, len(loops)), _starts(loop_part, len(parts)), _starts(part_item, len(flat)),
-        shapely.bounds(flat), shapely.area(flat),
-    )  # fmt: skip
+    open_ring = np.append(owner[1:] == owner[:-1], False) if len(owner) else np.zeros(0, bool)
+    coords, owner = coords[open_ring], owner[open_ring]
+    x, y = (np.ascontiguousarray(c, float) for c in crs.project(coords[:, 0], coords[:, 1], epsg))
+    ring_start = _starts(owner, len(loops))
+    polygon_start, item_start = _starts(loop_part, len(parts)), _starts(part_item, count)
+    bounds = np.full((count, 4), np.nan)
+    area = np.zeros(count)
+    k.extents(x, y, ring_start, polygon_start, item_start, bounds, area)
+    return Rings(x, y, ring_start, polygon_start, item_start, bounds, area)
+
+
+def _squares(points: NDArray[Any], epsg: int) -> NDArray[Any]:
+    """Points and lines as areas of ten centimetres round them, in degrees."""
+    metres = shapely.transform(
+        points, lambda c: np.column_stack(crs.project(c[:, 0], c[:, 1], epsg))
+    )
+    grown = shapely.buffer(metres, POINT_M, cap_style="square")
+    return np.asarray(
+        shapely.transform(grown, lambda c: np.column_stack(crs.unproject(c[:, 0], c[:, 1], epsg)))
+    )
 
 
 def _starts(owner: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     return np.searchsorted(owner, np.arange(count + 1)).astype(np.int64)
 
 
-def on_grid(path: Path, geometry: NDArray[Any], *, progress: Progress | None = None) -> Zonal:
+def on_grid(
+    path: Path, geometry: NDArray[Any], *, progress: Progress | None = None,
+    prepared: dict[int, Rings] | None = None,
+) -> Zonal:  # fmt: skip
     """Statistics of band 1 of a GeoTIFF in a plane-rectangular zone, strip by strip.
 
     Shares of cells are exact areas of overlap; the maximum counts every cell that is overlapped.
+    `prepared` keeps the shapes by zone between grids that are asked about the same shapes.
 
     Raises:
         BadInputError: the grid is rotated, upside-down or not in a projected CRS.
@@ -93,19 +113,27 @@ def on_grid(path: Path, geometry: NDArray[Any], *, progress: Progress | None = N
             raise BadInputError("raster_no_crs", place=path.name)
         if t.b or t.d or t.a <= 0 or t.e >= 0:
             raise BadInputError("dem_rotated", place=path.name)
-        all_rings = rings(geometry, epsg)
+        all_rings = (prepared or {}).get(epsg) or rings(geometry, epsg)
+        if prepared is not None:
+            prepared[epsg] = all_rings
         count = len(geometry)
         out = np.full((count, 5), np.nan)
         out[:, 2:4] = 0
         left, top, size_x, size_y = t.c, t.f, t.a, -t.e
         bounds = all_rings.bounds
-        inside = (
-            (bounds[:, 0] < left + source.width * size_x) & (bounds[:, 2] > left)
-            & (bounds[:, 1] < top) & (bounds[:, 3] > top - source.height * size_y)
-        )  # fmt: skip
-        first = np.clip((top - bounds[:, 3]) // size_y, 0, source.height - 1)
-        last = np.clip((top - bounds[:, 1]) // size_y, 0, source.height - 1)
-        strip = max(1, STRIP_CELLS // source.width)
+        with np.errstate(invalid="ignore"):
+            inside = (
+                (bounds[:, 0] < left + source.width * size_x) & (bounds[:, 2] > left)
+                & (bounds[:, 1] < top) & (bounds[:, 3] > top - source.height * size_y)
+            )  # fmt: skip
+            first, last = (
+                np.clip((top - bounds[:, side]) // size_y, 0, source.height - 1) for side in (3, 1)
+            )
+            west, east = (
+                np.clip((bounds[:, side] - left) // size_x, 0, source.width - 1) for side in (0, 2)
+            )
+        block = source.block_shapes[0][0]
+        strip = max(1, STRIP_CELLS // source.width // block) * block
         for begin in range(0, source.height, strip):
             chosen = np.flatnonzero(inside & (first >= begin) & (first < begin + strip))
             if progress is not None:
@@ -113,23 +141,31 @@ def on_grid(path: Path, geometry: NDArray[Any], *, progress: Progress | None = N
             if chosen.size == 0:
                 continue
             start, end = int(first[chosen].min()), int(last[chosen].max()) + 1
-            west = int(np.clip((bounds[chosen, 0].min() - left) // size_x, 0, source.width - 1))
-            east = int(np.clip((bounds[chosen, 2].max() - left) // size_x, 0, source.width - 1)) + 1
-            grid = source.read(1, window=((start, end), (west, east)), masked=True)
-            values = np.ma.filled(grid.astype(np.float32), np.nan)
-            part = _taken(all_rings, chosen)
+            c0, c1 = int(west[chosen].min()), int(east[chosen].max()) + 1
+            values = _values(source, ((start, end), (c0, c1)))
             found = np.empty((chosen.size, 5))
-            corner = left + west * size_x, top - start * size_y
-            k.zonal(*part, values, *corner, size_x, size_y, found)
+            part = _taken(all_rings, chosen)
+            k.zonal(*part, values, left + c0 * size_x, top - start * size_y, size_x, size_y, found)
             out[chosen] = found
     area = np.where(all_rings.area > 0, all_rings.area, np.nan)
     return Zonal(
-        out[:, 0],
-        out[:, 4],
-        out[:, 1],
-        np.nan_to_num(out[:, 2] / area),
-        np.nan_to_num(out[:, 3] / area),
-    )
+        out[:, 0], out[:, 4], out[:, 1],
+        np.nan_to_num(out[:, 2] / area), np.nan_to_num(out[:, 3] / area),
+    )  # fmt: skip
+
+
+def _values(source: Any, window: tuple[tuple[int, int], tuple[int, int]]) -> NDArray[np.float32]:
+    """Band 1 with NaN where there is no value. GDAL would read a grid twice for a mask that only
+    says which cells hold the declared no-data value, so that is done here."""
+    flags = set(source.mask_flag_enums[0])
+    if flags - {MaskFlags.nodata, MaskFlags.all_valid}:
+        masked = source.read(1, window=window, masked=True)
+        return np.asarray(np.ma.filled(masked.astype(np.float32), np.nan))
+    raw = source.read(1, window=window)
+    values = np.asarray(raw, np.float32)
+    if source.nodata is not None and not np.isnan(source.nodata):
+        values[raw == source.nodata] = np.nan
+    return values
 
 
 def _taken(all_rings: Rings, chosen: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
