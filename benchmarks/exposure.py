@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--buildings", type=int, default=200_000)
     parser.add_argument("--cells", type=int, default=10_000)
-    parser.add_argument("--sample", type=int, default=50_000)
+    parser.add_argument("--sample", type=int, default=20_000)
     parser.add_argument("--peer", action="store_true")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="citymap-bench-") as name:
