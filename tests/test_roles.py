@@ -41,7 +41,8 @@ OPEN = {
     "/api/overlays.json", "/overlays/{id}/{stamp}/{z:int}/{x:int}/{y:int}.{suffix}",
     "/overlays/{id}/{stamp}/tileset/{path:path}",
     "/api/buildings/{gml_id:path}", "/api/view.json",
-    "/api/place", "/status.json", "/search.json", "/area.json",
+    "/api/place", "/status.json", "/search.json", "/area.json", "/shelters.json",
+    "/site.json", "/words/{lang}.json", "/sw.js", "/home",
     "/api/reports",  # anybody may report; with low trust
     "/api/reports/form.json", "/report", "/report/sw.js",
     "/ngsi-ld/v1/entities", "/ngsi-ld/v1/entities/{entity:path}", "/ngsi-ld/v1/types",

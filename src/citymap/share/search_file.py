@@ -32,7 +32,7 @@ def search_file(workspace: Workspace, audience: Audience = "public") -> dict[str
     }
 
 
-def as_bytes(found: dict[str, Any]) -> bytes:
+def as_bytes(found: Any) -> bytes:
     """The file."""
     return json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
 

@@ -51,6 +51,14 @@ ONLINE_BASE_HOST = (
     "https://cyberjapandata.gsi.go.jp"  # 地理院タイル, only where the operator allows it
 )
 OUR_PREFIXES = (
+    "/home",
+    "/words",
+    "/status.json",
+    "/site.json",
+    "/search.json",
+    "/area.json",
+    "/shelters.json",
+    "/sw.js",
     "/map",
     "/tiles",
     "/3dtiles",
@@ -65,6 +73,8 @@ OUR_PREFIXES = (
     "/open311",
 )
 FILE_PREFIXES = (
+    "/home",
+    "/words",
     "/map",
     "/tiles",
     "/3dtiles",

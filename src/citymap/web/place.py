@@ -5,35 +5,38 @@ from __future__ import annotations
 import gzip
 import hashlib
 import math
+import re
 from collections import OrderedDict
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
 
 from citymap.assess import place as my_place
 from citymap.assess.place import Places
 from citymap.errors import BadInputError, CitymapError
 from citymap.live import openings
-from citymap.share import area_map, gate, search_file, status
+from citymap.share import area_map, gate, residents, search_file, status
 from citymap.share.doors import Door, Knock, declare
 from citymap.web.access import open_to_all
 from citymap.web.answers import answer
 from citymap.web.api import speaking
-from citymap.web.file_door import accepts_gzip, etag_matches
+from citymap.web.file_door import ByteCache, FileDoor, accepts_gzip, etag_matches
 from citymap.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
     from citymap.web.identity import People
 
+STATIC = Path(__file__).parent / "static" / "home"
+_HASHED = re.compile(r"^assets/")
 KEPT = 4096  # answers
 NO_STORE = {"cache-control": "no-cache", "access-control-allow-origin": "*"}
 
@@ -47,6 +50,12 @@ def _knocks(workspace: Workspace) -> list[Knock]:
 
 
 declare(
+    Door("/", nothing="the page of the residents, the same for every city"),
+    Door("/home/", nothing="the page's own files, the same for every city"),
+    Door("/sw.js", nothing="the page's own service worker"),
+    Door("/site.json", nothing="the city's name and languages"),
+    Door("/words/{lang}.json", nothing="the page's words"),
+    Door("/shelters.json", kinds=("shelters",), knocks=lambda _: [Knock("/shelters.json")]),
     Door("/api/place", kinds=("place",), knocks=_knocks),
     Door("/status.json", kinds=("status",), knocks=lambda _: [Knock("/status.json")]),
     Door("/search.json", kinds=("districts", "addresses", "shelters", "wifi", "aed"),
@@ -65,6 +74,12 @@ class PlaceDoor:
         self._stamp: tuple[int, ...] = ()
         self._places: Places | None = None
         self._kept: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
+        self._page = FileDoor(
+            STATIC,
+            cache=ByteCache(),
+            is_immutable=lambda p: bool(_HASHED.match(p)),
+            index="index.html",
+        )
         self._files: dict[str, tuple[object, str, bytes, bytes]] = {}
 
     def routes(self) -> list[BaseRoute]:
@@ -75,6 +90,11 @@ class PlaceDoor:
                 Route("/status.json", speaking(self.status)),
                 Route("/search.json", speaking(self.search)),
                 Route("/area.json", speaking(self.area)),
+                Route("/shelters.json", speaking(self.shelters)),
+                Route("/site.json", speaking(self.site)),
+                Route("/words/{lang}.json", self.words),
+                Route("/sw.js", self.worker),
+                Mount("/home", app=self._page),
             )
         ]
 
@@ -171,6 +191,36 @@ class PlaceDoor:
             request, "area", files, lambda: search_file.as_bytes(area_map.area_map(workspace))
         )
 
+    async def shelters(self, request: Request) -> Response:
+        """`GET /shelters.json`: the names behind the ids of the status."""
+        workspace = self._workspace()
+        files = (workspace.places / "shelters.parquet",)
+        return await self._file(
+            request, "shelters", files, lambda: search_file.as_bytes(residents.shelters(workspace))
+        )
+
+    async def site(self, request: Request) -> Response:
+        """`GET /site.json`: the city's name, its languages, and where answers come from."""
+        del request
+        return answer(await run_sync(lambda: residents.site(self._workspace())))
+
+    async def words(self, request: Request) -> Response:
+        """`GET /words/{lang}.json`: the words of the page in one language."""
+        city = self._people.settings.city
+        found = await run_sync(
+            lambda: residents.words(Workspace(city) if city else None, request.path_params["lang"])
+        )
+        return Response("not found", 404) if found is None else answer(found)
+
+    async def worker(self, request: Request) -> Response:
+        """`GET /sw.js`: the page's service worker, which answers for the whole site."""
+        del request
+        path = STATIC / "sw.js"
+        if not path.is_file():
+            return Response("not found", 404)
+        headers = {"cache-control": "no-cache"}
+        return FileResponse(path, media_type="text/javascript; charset=utf-8", headers=headers)
+
     async def _file(
         self, request: Request, name: str, files: Iterable[Path], make: Callable[[], bytes]
     ) -> Response:
@@ -194,6 +244,21 @@ class PlaceDoor:
         if zipped:
             headers["content-encoding"] = "gzip"
         return Response(packed if zipped else plain, media_type="application/json", headers=headers)
+
+
+def front_html() -> str:
+    """The page as it stands above its files."""
+    path = STATIC / "index.html"
+    return path.read_text(encoding="utf-8").replace('="./', '="./home/')
+
+
+def front_page() -> Response:
+    """The page; where the renderer was not built, the way to the map."""
+    if not (STATIC / "index.html").is_file():
+        return RedirectResponse("map/", 307)
+    return Response(
+        front_html(), media_type="text/html; charset=utf-8", headers={"cache-control": "no-cache"}
+    )
 
 
 _UNKNOWN = {"state": "unknown", "head_count": None, "at": None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from citymap.settings import Settings
@@ -14,6 +14,7 @@ from citymap.web.file_door import ByteCache
 from citymap.web.hardening import Hardening, Limits
 from citymap.web.metrics import Measured, rows
 from citymap.web.paths import doors, routes
+from citymap.web.place import front_page
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -63,9 +64,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     settings = settings or Settings()
     prefix = settings.root_path.rstrip("/")
 
-    async def front(request: Request) -> RedirectResponse:
-        query = f"?{request.url.query}" if request.url.query else ""
-        return RedirectResponse(f"{prefix}/map/{query}", status_code=307)
+    async def front(request: Request) -> Response:
+        if prefix and request.url.path == prefix:
+            return RedirectResponse(f"{prefix}/", status_code=308)  # its files lie below
+        return front_page()
 
     starlette = Starlette(
         routes=[Route(prefix + "/", front), *([Route(prefix, front)] if prefix else ()),

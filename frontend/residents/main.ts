@@ -1,0 +1,341 @@
+/** The residents' page: the order first, then the place in words, then a map. */
+import type {AreaData} from '../report/area';
+import {el} from '../src/ui/dom';
+import {answer, shelterName} from './answer';
+import {ask, OutsideMap, type Place, type Site} from './record';
+import {type Hit, Search, type SearchFile} from './search';
+import type {SmallMap} from './small_map';
+import {Live, type Status} from './status';
+import {type Household, NOBODY, timeline} from './timeline';
+import {firstLanguage, htmlLang, lang, load, moment, t} from './words';
+import './style.css';
+
+const root = new URL(location.pathname.endsWith('/home/') ? '../' : './', location.href);
+const query = new URLSearchParams(location.search);
+const app = document.querySelector<HTMLElement>('#app')!;
+const live = new Live(new URL('status.json', root));
+const REFRESH_MS = 60_000;
+const keep = {
+  get: (key: string): string | null => {
+    try {
+      return localStorage.getItem(key);
+    } catch {
+      return null; // private windows may have none
+    }
+  },
+  set: (key: string, value: string): void => {
+    try {
+      localStorage.setItem(key, value);
+    } catch {
+      // then it is asked again next time
+    }
+  }
+};
+
+let site: Site;
+let search: Promise<Search> | null = null;
+let area: Promise<SmallMap> | null = null;
+let place: Place | null = null;
+let label = '';
+let floor: number | null = null;
+let household: Household = NOBODY;
+let note = '';
+let hits: Hit[] | null = null;
+let asking = 0;
+const main = el('main', {});
+const banner = el('div', {class: 'banner', role: 'status', 'aria-live': 'assertive'});
+const results = el('div', {class: 'results', 'aria-live': 'polite'});
+const shown = el('div', {class: 'shown'});
+const mapBox = el('section', {class: 'map', hidden: true});
+
+const cityName = (): string => (['ja', 'easy'].includes(lang()) || !site.name_en ? site.name : site.name_en);
+
+// -- the order ---------------------------------------------------------------------------------------
+
+function orderParts(status: Status): HTMLElement[] {
+  const {order} = status;
+  if (order.mode === 'normal') return [];
+  const drill = order.mode === 'drill';
+  const own = order.message[lang()] ?? order.message[htmlLang()] ?? order.message.ja ?? '';
+  const names = order.districts.map((d) => d.name).join('、');
+  const here = place?.district && order.districts.some((d) => d.id === place!.district!.id);
+  const parts: (HTMLElement | null)[] = [
+    el('p', {class: 'kind'}, t(drill ? 'order_drill' : 'order_disaster')),
+    order.level === null ? null : el('p', {class: 'level'}, `${drill ? `【${t('drill_mark')}】` : ''}${t(`level_${order.level}`)}`),
+    el('p', {}, t('order_where', {names: names || t('order_everywhere')})),
+    here || (order.districts.length === 0 && place) ? el('p', {class: 'here'}, t('order_here')) : null,
+    own ? el('p', {class: 'own'}, own) : null,
+    order.since ? el('p', {class: 'quiet'}, t('order_since', {time: moment(order.since)})) : null
+  ];
+  return parts.filter((p) => p !== null);
+}
+
+function drawBanner(): void {
+  const status = live.now;
+  const parts = status ? orderParts(status) : [el('p', {class: 'unknown'}, t('status_unknown'))];
+  const kind = status ? status.order.mode : 'unknown';
+  const text = parts.map((p) => p.textContent).join('|');
+  document.body.dataset.mode = kind;
+  if (banner.dataset.said === text) return; // nothing new to read aloud
+  banner.dataset.said = text;
+  banner.replaceChildren(...parts);
+  banner.hidden = !parts.length;
+}
+
+async function refresh(): Promise<void> {
+  await live.refresh();
+  drawBanner();
+  drawFoot();
+  if (place) drawAnswer();
+}
+
+// -- asking ------------------------------------------------------------------------------------------
+
+function getSearch(): Promise<Search> {
+  search ??= fetch(new URL('search.json', site.data ? new URL(site.data, root) : root))
+    .then(async (a) => {
+      if (!a.ok) throw new Error(String(a.status));
+      return new Search((await a.json()) as SearchFile);
+    })
+    .catch((error: unknown) => {
+      search = null;
+      throw error;
+    });
+  return search;
+}
+
+async function find(text: string): Promise<void> {
+  if (!text.trim()) return;
+  note = t('search_busy');
+  hits = null;
+  drawResults();
+  try {
+    hits = (await getSearch()).find(text);
+    note = hits.length ? t('search_found', {count: hits.length}) : t('search_none');
+  } catch {
+    note = t('failed');
+  }
+  if (hits?.length === 1) await choose(hits[0].lon, hits[0].lat, hits[0].label);
+  else drawResults();
+}
+
+function drawResults(): void {
+  results.replaceChildren(
+    note ? el('p', {class: 'quiet'}, note) : '',
+    hits?.length
+      ? el('ul', {}, ...hits.map((h) => el('li', {}, el('button', {type: 'button', onclick: () => void choose(h.lon, h.lat, h.label)},
+          el('span', {class: 'tag'}, t(`kind_${h.kind}`)), el('span', {}, h.label)))))
+      : ''
+  );
+}
+
+async function choose(lon: number, lat: number, name: string, hazard: string | null = null): Promise<void> {
+  const mine = ++asking;
+  hits = null;
+  note = '';
+  drawResults();
+  shown.replaceChildren(el('p', {class: 'busy', role: 'status'}, t('loading')));
+  try {
+    const found = await ask(root, site, lon, lat, hazard);
+    if (mine !== asking) return;
+    place = found;
+    label = name || (found.building?.name ?? (found.district?.name ? t('near', {name: found.district.name}) : t('here')));
+    history.replaceState(null, '', `#at=${lon.toFixed(5)},${lat.toFixed(5)}`);
+    drawAnswer();
+    document.querySelector<HTMLElement>('#answer')?.focus();
+    void drawMap(0);
+  } catch (error) {
+    if (mine !== asking) return;
+    place = null;
+    shown.replaceChildren(el('p', {class: 'verdict unknown', role: 'alert'}, t(error instanceof OutsideMap ? 'outside_map' : 'failed')));
+  }
+  drawBanner();
+}
+
+function locate(): void {
+  const failed = (): void => {
+    note = t('gps_failed');
+    drawResults();
+  };
+  if (!navigator.geolocation) return failed();
+  note = t('loading');
+  drawResults();
+  navigator.geolocation.getCurrentPosition((p) => void choose(p.coords.longitude, p.coords.latitude, t('gps')), failed,
+    {enableHighAccuracy: true, timeout: 15_000, maximumAge: 60_000});
+}
+
+// -- showing -----------------------------------------------------------------------------------------
+
+function drawAnswer(): void {
+  if (!place) return;
+  const open = [...shown.querySelectorAll('details')].map((d) => d.open);
+  shown.replaceChildren(
+    answer(place, label, live, {
+      floor, setFloor: (n) => (floor = n), setHazard: (h) => void choose(place!.lon, place!.lat, label, h), showWay: (n) => void drawMap(n, true)
+    }),
+    mapBox,
+    el('div', {class: 'after'},
+      el('a', {class: 'button', href: mapUrl(place)}, t('map_3d')),
+      el('button', {type: 'button', class: 'plain', onclick: drawTimeline}, t('timeline')),
+      el('button', {type: 'button', class: 'plain', onclick: () => window.print()}, t('print_page')))
+  );
+  [...shown.querySelectorAll('details')].forEach((d, i) => (d.open = open[i] ?? false));
+}
+
+const mapUrl = (at: Place): string => `${new URL('map/', root).href}?lang=${htmlLang() === 'ja' ? 'ja' : 'en'}#v=17/${at.lat.toFixed(5)}/${at.lon.toFixed(5)}/0/50`;
+
+function getMap(): Promise<SmallMap> {
+  area ??= (async () => {
+    const [module, answer] = await Promise.all([import('./small_map'), fetch(new URL('area.json', site.data ? new URL(site.data, root) : root))]);
+    if (!answer.ok) throw new Error(String(answer.status));
+    return new module.SmallMap((await answer.json()) as AreaData, (lon, lat) => void choose(lon, lat, ''), t('map_label'));
+  })().catch((error: unknown) => {
+    area = null;
+    throw error;
+  });
+  return area;
+}
+
+async function drawMap(way: number, look = false): Promise<void> {
+  try {
+    const map = await getMap();
+    if (!mapBox.contains(map.canvas)) {
+      mapBox.replaceChildren(map.canvas, el('div', {class: 'zoom'},
+        el('button', {type: 'button', onclick: () => map.zoom(1.5), 'aria-label': '+'}, '+'),
+        el('button', {type: 'button', onclick: () => map.zoom(1 / 1.5), 'aria-label': '−'}, '−')), el('p', {class: 'quiet'}, t('map_text')));
+    }
+    mapBox.hidden = false;
+    if (!mapBox.isConnected) shown.replaceChildren(mapBox);
+    map.show(place, way);
+    if (look) mapBox.scrollIntoView({behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth', block: 'center'});
+  } catch {
+    mapBox.hidden = true; // the words above say the same
+  }
+}
+
+function drawTimeline(): void {
+  let box = document.querySelector<HTMLElement>('.household');
+  box?.remove();
+  box = timeline(place, label, household, (w) => (household = w), () => {
+    document.body.dataset.print = 'timeline';
+    window.print();
+    delete document.body.dataset.print;
+  });
+  shown.append(box);
+  box.querySelector('h2')!.scrollIntoView({block: 'start'});
+}
+
+const foot = el('footer', {});
+
+function drawFoot(): void {
+  const status = live.now;
+  const open = status ? Object.entries(status.openings).filter(([, o]) => o.state === 'open') : [];
+  foot.replaceChildren(
+    el('details', {}, el('summary', {}, t('levels')), el('ol', {class: 'levels'}, ...[5, 4, 3, 2, 1].map((n) => el('li', {class: `level${n}`}, t(`level_${n}`)))), el('p', {}, t('levels_note'))),
+    el('p', {}, t('footer')),
+    el('p', {class: 'quiet'}, status ? t('status_of', {time: moment(status.as_of)}) : t('status_unknown'), open.length ? ` · ${t('open_list')}: ${open.length}` : ''),
+    el('p', {class: 'quiet'}, t('data_of', {time: moment(site.made)})),
+    site.data ? '' : el('p', {}, el('a', {href: new URL('report/', root).href}, t('report')))
+  );
+}
+
+function drawPage(): void {
+  document.title = `${t('title')} - ${cityName()}`;
+  const input = el('input', {id: 'q', type: 'search', autocomplete: 'street-address', placeholder: t('search_hint'), enterkeyhint: 'search', maxlength: 100, onfocus: () => void getSearch().catch(() => undefined)});
+  const languages = el('select', {id: 'lang', onchange: (e: Event) => void speak((e.target as HTMLSelectElement).value)} as never,
+    ...site.languages.map((l) => el('option', {value: l.code, selected: l.code === lang(), lang: l.code === 'easy' ? 'ja' : l.code}, l.name)));
+  const header = el('header', {}, el('div', {}, el('p', {class: 'city'}, cityName()), el('h1', {}, t('title'))),
+    el('label', {class: 'lang'}, el('span', {}, t('lang_label')), languages));
+  main.replaceChildren(
+    el('form', {role: 'search', onsubmit: (e: Event) => {
+      e.preventDefault();
+      void find(input.value);
+    }} as never,
+      el('label', {for: 'q'}, t('search_label')),
+      el('div', {class: 'row'}, input, el('button', {type: 'submit', class: 'main', 'aria-label': t('search_label')}, '→')),
+      el('div', {class: 'row'},
+        el('button', {type: 'button', class: 'plain', onclick: locate}, t('gps')),
+        el('button', {type: 'button', class: 'plain', onclick: () => void drawMap(0, true)}, t('on_map')))),
+    results, shown);
+  drawResults();
+  app.replaceChildren(el('a', {class: 'skip', href: '#answer'}, t('skip')), banner, header,
+    site.fictional ? el('p', {class: 'fictional'}, t('fictional')) : '', main, foot);
+  drawBanner();
+  drawFoot();
+  drawAnswer();
+}
+
+// -- a screen on a wall ------------------------------------------------------------------------------
+
+async function drawSignage(): Promise<void> {
+  document.body.classList.add('signage');
+  await live.refresh();
+  const status = live.now;
+  const names = new Map<string, string>();
+  try {
+    const answer = await fetch(new URL('shelters.json', site.data ? new URL(site.data, root) : root));
+    for (const s of (await answer.json()) as {place_id: string; name: string; name_en: string | null}[]) names.set(s.place_id, shelterName(s as never));
+  } catch {
+    // the ids stand in for the names
+  }
+  const open = status ? Object.entries(status.openings).filter(([, o]) => o.state === 'open' || o.state === 'full') : [];
+  document.body.dataset.mode = status ? status.order.mode : 'unknown';
+  app.replaceChildren(
+    el('header', {}, el('h1', {}, `${cityName()} ${t('signage')}`)),
+    el('div', {class: 'banner'}, ...(status ? orderParts(status) : [el('p', {}, t('status_unknown'))])),
+    el('main', {}, el('h2', {}, t('open_list')),
+      status && open.length ? el('ul', {}, ...open.map(([id, o]) => el('li', {}, `${names.get(id) ?? id}　${t(`open_${o.state}`)}${o.head_count === null ? '' : ` ${t('people', {n: o.head_count})}`}`))) : el('p', {}, status ? t('open_none') : t('status_unknown'))),
+    el('footer', {}, el('p', {}, status ? t('status_of', {time: moment(status.as_of)}) : ''))
+  );
+}
+
+// -- start -------------------------------------------------------------------------------------------
+
+async function speak(code: string): Promise<void> {
+  await load(root, code);
+  keep.set('lang', code);
+  area = null;
+  banner.dataset.said = '';
+  drawPage();
+  if (place) void drawMap(0);
+}
+
+function asked(): [number, number] | null {
+  const text = /^#at=(-?\d+(?:\.\d+)?),(-?\d+(?:\.\d+)?)$/.exec(location.hash);
+  const [lon, lat] = text ? [Number(text[1]), Number(text[2])] : [NaN, NaN];
+  return Math.abs(lon) <= 180 && Math.abs(lat) <= 90 ? [lon, lat] : null;
+}
+
+async function start(): Promise<void> {
+  const answer = await fetch(new URL('site.json', root));
+  if (!answer.ok) throw new Error(String(answer.status));
+  site = (await answer.json()) as Site;
+  await load(root, firstLanguage(site.languages.map((l) => l.code), query.get('lang'), keep.get('lang'), navigator.languages));
+  if (query.get('mode') === 'signage') {
+    await drawSignage();
+    setInterval(() => void drawSignage(), REFRESH_MS);
+    return;
+  }
+  const first = live.refresh();
+  drawPage();
+  banner.hidden = true; // nothing is said of the status before it was asked
+  void first.then(() => {
+    drawBanner();
+    drawFoot();
+    if (place) drawAnswer();
+  });
+  setInterval(() => void refresh(), REFRESH_MS);
+  addEventListener('online', () => void refresh());
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden) void refresh();
+  });
+  const at = asked();
+  if (at) await choose(at[0], at[1], '');
+  if ('serviceWorker' in navigator && (location.protocol === 'https:' || ['localhost', '127.0.0.1'].includes(location.hostname))) {
+    navigator.serviceWorker.register(new URL('sw.js', root), {scope: root.pathname}).catch(() => undefined);
+  }
+}
+
+start().catch(() => {
+  document.querySelector('#fallback')!.removeAttribute('hidden');
+});

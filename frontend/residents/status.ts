@@ -1,0 +1,50 @@
+/** What is live: the order and the openings, believed only while they are fresh. */
+export type Opening = {state: 'open' | 'full' | 'closed' | 'unknown'; head_count: number | null; at: string | null};
+export type Order = {
+  mode: 'normal' | 'disaster' | 'drill'; level: number | null; hazard: string;
+  districts: {id: string; name: string}[]; message: Record<string, string>; since: string | null;
+};
+export type Status = {order: Order; openings: Record<string, Opening>; closures: unknown[] | null; as_of: string; max_age_s: number};
+type Heard = {status: Status; ageAtHearing: number; heardAt: number};
+
+const AHEAD_S = 120; // a moment in the future beyond this is a wrong clock, and nothing is known
+
+/** Its age in seconds: by the server's own clock where it told the time, so that a wrong clock here does no harm. */
+export function ageOf(asOf: string, date: string | null, now: number): number {
+  const told = date === null ? NaN : Date.parse(date);
+  return ((Number.isNaN(told) ? now : told) - Date.parse(asOf)) / 1000;
+}
+
+export class Live {
+  private heard: Heard | null = null;
+
+  constructor(private readonly url: URL, private readonly clock: () => number = () => performance.now()) {}
+
+  /** Ask anew; what cannot be had or understood leaves nothing that is known. */
+  async refresh(): Promise<void> {
+    try {
+      const answer = await fetch(this.url, {cache: 'no-store'});
+      if (!answer.ok) throw new Error(String(answer.status));
+      const status = (await answer.json()) as Status;
+      if (!status.as_of || !status.order || typeof status.openings !== 'object') throw new Error('not a status');
+      this.hear(status, ageOf(status.as_of, answer.headers.get('date'), Date.now()));
+    } catch {
+      // What was heard before is kept as long as it is fresh.
+    }
+  }
+
+  hear(status: Status, age: number): void {
+    this.heard = {status, ageAtHearing: age, heardAt: this.clock()};
+  }
+
+  /** The status, or null: not known. */
+  get now(): Status | null {
+    if (!this.heard) return null;
+    const age = this.heard.ageAtHearing + (this.clock() - this.heard.heardAt) / 1000;
+    return age >= -AHEAD_S && age <= this.heard.status.max_age_s ? this.heard.status : null;
+  }
+
+  opening(place: string): Opening {
+    return this.now?.openings[place] ?? {state: 'unknown', head_count: null, at: null};
+  }
+}
