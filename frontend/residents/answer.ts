@@ -50,8 +50,8 @@ function setWords(one: HazardSet): HTMLElement {
   }
   if (one.collapse_flow) lines.push(t('reason_collapse_flow'));
   if (one.collapse_erosion) lines.push(t('reason_collapse_erosion'));
-  if (one.state === 'inside' && one.edge_m !== null) lines.push(t('edge_inside', {m: one.edge_m}));
-  if (one.state === 'outside') lines.push(one.edge_m === null ? t('edge_far') : t('edge_outside', {m: one.edge_m}));
+  if (one.state === 'inside' && one.edge_m !== null && one.edge_m >= 0) lines.push(t('edge_inside', {m: one.edge_m}));
+  if (one.state === 'outside' && (one.edge_m ?? 0) >= 0) lines.push(one.edge_m === null ? t('edge_far') : t('edge_outside', {m: one.edge_m}));
   const scale = has(`scale_${one.scale}`) ? `（${t(`scale_${one.scale}`)}）` : '';
   return el('li', {class: one.state}, el('strong', {}, `${hazardName(one.hazard)} ${one.name}${scale}`),
     ...lines.filter((l): l is string => !!l).map((line) => el('span', {}, line)));

@@ -42,6 +42,7 @@ OFFERED = 3  # shelters
 TRIED = 12  # nearest shelters by air among which the ways are looked for
 AT_HAND_M = 40.0  # a road as near as this is the road that one steps out to
 WIFI_REACH_M = 1500.0
+NOT_MEASURED = -1  # metres to the edge
 WALL = 0.05  # degrees around the bbox within which a place is still answered
 NO_WALLS = Building(None, None)  # a point outdoors: no floor to go up to
 
@@ -58,8 +59,10 @@ class Asked:
 class Places:
     """A city's tables, read once; answers for one place or many. Safe between threads."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, *, edges: bool = True) -> None:
+        """Without `edges` nobody measures how far it is to the edge of an area (`NOT_MEASURED`)."""
         self._workspace = workspace
+        self._edges = edges
         self._city = workspace.city()
         self._buildings = load(workspace)
         self._tree = shapely.STRtree(self._buildings.shapes)
@@ -83,6 +86,11 @@ class Places:
             )  # fmt: skip
         self._lock = Lock()
         self._wet: dict[str, tuple[Router, NDArray[np.bool_]]] = {}
+
+    @property
+    def outlines(self) -> NDArray[Any]:
+        """Footprints, row by row of `buildings.parquet`."""
+        return self._buildings.shapes
 
     @property
     def hazards(self) -> list[str]:
@@ -163,8 +171,8 @@ class Places:
                     "inside" if wet else "outside" if found.surveyed[i] and not found.unclear[i]
                     else "not_surveyed"
                 )  # fmt: skip
-                edge = None
-                if state != "not_surveyed":
+                edge: float | None = None if self._edges else NOT_MEASURED
+                if self._edges and state != "not_surveyed":
                     edge = edge_m(hazard, place.lon, place.lat, inside=wet, epsg=self._city.epsg)
                 sets[i].append({
                     "set": hazard.id, "hazard": hazard.hazard, "name": hazard.name.strip(),

@@ -266,6 +266,7 @@ def _register() -> None:
         "fetch",
         "flood",
         "reports",
+        "publish",
         "serve",
         "share",
         "user",
