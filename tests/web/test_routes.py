@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from asgi_client import TestClient
 from citymap.settings import Settings
-from citymap.web import routes
+from citymap.web import place, routes
 from citymap.web.public import create_app
 from citymap.workspace import Workspace
 from small_city import VERSION
@@ -110,18 +110,34 @@ def test_health_tells_what_is_there(client: TestClient, nowhere: TestClient) -> 
     }  # fmt: skip
 
 
-def test_the_front_leads_to_the_map_and_keeps_the_query(client: TestClient) -> None:
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "index.html").write_text('<script src="./assets/a.js"></script>', encoding="utf-8")
+    monkeypatch.setattr(place, "STATIC", tmp_path)
+
+
+def test_the_front_is_the_page_of_the_residents(client: TestClient, page: None) -> None:
     got = client.get("/?lang=en", follow_redirects=False)
-    assert (got.status_code, got.headers["location"]) == (307, "/map/?lang=en")
+    assert (got.status_code, got.text) == (200, '<script src="./home/assets/a.js"></script>')
+    assert got.headers["cache-control"] == "no-cache"
+
+
+def test_where_the_page_was_not_built_the_front_leads_to_the_map(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place, "STATIC", tmp_path / "nothing")
+    got = client.get("/", follow_redirects=False)
+    assert (got.status_code, got.headers["location"]) == (307, "map/")
 
 
 @pytest.mark.parametrize("sent", ["/sano", ""])
-def test_a_prefix_works_whether_or_not_the_proxy_strips_it(small: Workspace, sent: str) -> None:
+def test_a_prefix_works_whether_or_not_the_proxy_strips_it(
+    small: Workspace, sent: str, page: None
+) -> None:
     client = TestClient(create_app(Settings(city=small.root, root_path="/sano")))
     assert client.get(f"{sent}/tiles/manifest.json").status_code == 200
     assert client.get(f"{sent}/api/search?q=小学校").json()[0]["kind"] == "building"
-    got = client.get(f"{sent}/", follow_redirects=False)
-    assert got.headers["location"] == "/sano/map/"
+    assert client.get(f"{sent}/", follow_redirects=False).status_code == 200
 
 
 def test_routes_can_be_mounted_in_another_application(small: Workspace) -> None:
