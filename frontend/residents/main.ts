@@ -42,6 +42,7 @@ let household: Household = NOBODY;
 let note = '';
 let hits: Hit[] | null = null;
 let asking = 0;
+let heard = false; // whether the status was asked for
 const main = el('main', {});
 const banner = el('div', {class: 'banner', role: 'status', 'aria-live': 'assertive'});
 const results = el('div', {class: 'results', 'aria-live': 'polite'});
@@ -76,10 +77,10 @@ function drawBanner(): void {
   const kind = status ? status.order.mode : 'unknown';
   const text = parts.map((p) => p.textContent).join('|');
   document.body.dataset.mode = kind;
+  banner.hidden = !parts.length || !heard; // nothing is said of the status before it was asked
   if (banner.dataset.said === text) return; // nothing new to read aloud
   banner.dataset.said = text;
   banner.replaceChildren(...parts);
-  banner.hidden = !parts.length;
 }
 
 async function refresh(): Promise<void> {
@@ -233,7 +234,7 @@ function drawFoot(): void {
   foot.replaceChildren(
     el('details', {}, el('summary', {}, t('levels')), el('ol', {class: 'levels'}, ...[5, 4, 3, 2, 1].map((n) => el('li', {class: `level${n}`}, t(`level_${n}`)))), el('p', {}, t('levels_note'))),
     el('p', {}, t('footer')),
-    el('p', {class: 'quiet'}, status ? t('status_of', {time: moment(status.as_of)}) : t('status_unknown'), open.length ? ` · ${t('open_list')}: ${open.length}` : ''),
+    el('p', {class: 'quiet'}, status ? t('status_of', {time: moment(status.as_of)}) : heard ? t('status_unknown') : '', open.length ? ` · ${t('open_list')}: ${open.length}` : ''),
     el('p', {class: 'quiet'}, t('data_of', {time: moment(site.made)})),
     site.data ? '' : el('p', {}, el('a', {href: new URL('report/', root).href}, t('report')))
   );
@@ -318,8 +319,8 @@ async function start(): Promise<void> {
   }
   const first = live.refresh();
   drawPage();
-  banner.hidden = true; // nothing is said of the status before it was asked
   void first.then(() => {
+    heard = true;
     drawBanner();
     drawFoot();
     if (place) drawAnswer();
