@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,15 @@ from citymap.store import redo
 from citymap.store.tables import now
 from citymap.workspace import Workspace
 
+try:
+    import fcntl
+except ImportError:  # Windows: SQLite's own waiting
+    fcntl = None  # type: ignore[assignment]
+
 FILE = "store.sqlite"
 PATIENCE_S = 10.0  # how long a read or write waits for its turn, or for a database that is away
 BUSY_MS = 30_000
+_ASK_EVERY_S = 0.002
 KEPT_BACKUPS = 5
 _CHANGES, _BEFORE = "citymap_changes", "citymap_redo_size"  # of a connection
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -81,7 +87,11 @@ class Store:
         if self.path is not None and not self._turn.acquire(timeout=max(patience_s, 0.001)):
             raise StoreError("store_busy", place=self.place)
         try:
-            with self._said(), self._begun(patience_s, write=True) as connection:
+            with (
+                _turn_of_process(self.path, patience_s),
+                self._said(),
+                self._begun(patience_s, write=True) as connection,
+            ):
                 connection.info[_CHANGES] = []
                 yield connection
                 if self.path is not None:
@@ -234,6 +244,32 @@ class Store:
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
+
+
+@contextmanager
+def _turn_of_process(path: Path | None, patience_s: float) -> Iterator[None]:
+    """Wait for the other processes' writers at a lock file that is asked every few milliseconds.
+
+    SQLite's own waiting sleeps up to a tenth of a second between two tries, so that with several
+    processes one could starve. This is only a queue: what keeps writers apart is `BEGIN IMMEDIATE`,
+    so where the file cannot be made or the patience ends, that alone decides.
+    """
+    handle = None
+    if path is not None and fcntl is not None:
+        with suppress(OSError):
+            handle = os.open(path.with_name(f".{path.name}.turn"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        until = time.monotonic() + patience_s
+        while handle is not None and time.monotonic() < until:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                time.sleep(_ASK_EVERY_S)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 def _keep_redo(path: Path, connection: Connection) -> None:
