@@ -245,3 +245,31 @@ def test_a_list_in_the_standard_layout_comes_back_exactly(tmp_path: Path) -> Non
 
 def _cells(path: Path) -> list[list[str]]:
     return list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+
+
+def test_an_own_layer_goes_to_those_and_with_those_columns_that_it_names(tmp_path: Path) -> None:
+    from citymap.share.exchange.export import layer_ids, load
+
+    city = small_city.make(tmp_path / "city")
+    rows = {
+        "name": ["坂"],
+        "owner": ["himitsu"],
+        "geometry": [shapely.to_wkb(shapely.Point(139.88, 36.55))],
+    }
+    city.layers.mkdir(exist_ok=True)
+    pq.write_table(pa.table(rows), city.layers / "spots.parquet")
+    about = (
+        'id = "own-spots"\ntitle = { ja = "冠水しやすい所" }\naudience = ["staff"]\nattribution = { ja = "市" }\n'
+        'licence = "CC-BY-4.0"\nvintage = "2025"\n[source]\nkind = "vector"\npath = "layers/spots.parquet"\nfields = ["name"]\n'
+    )
+    (city.layers / "own-spots.toml").write_text(about, encoding="utf-8")
+    assert "layer-own-spots" in layer_ids(city)
+    assert load(city, "layer-own-spots", "staff").table.column_names == ["name", "geometry"]
+    with pytest.raises(BadInputError) as caught:
+        load(city, "layer-own-spots", "public")
+    assert caught.value.key == "export_not_for"
+    (city.layers / "own-spots.toml").write_text(
+        about.replace("layers/spots", "../spots"), encoding="utf-8"
+    )
+    (city.root.parent / "spots.parquet").write_bytes((city.layers / "spots.parquet").read_bytes())
+    assert "layer-own-spots" not in layer_ids(city)
