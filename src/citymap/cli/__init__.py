@@ -269,6 +269,7 @@ def _register() -> None:
         "publish",
         "serve",
         "share",
+        "snapshot",
         "user",
     ):
         if find_spec(f"citymap.cli.{name}") is None:

@@ -330,12 +330,22 @@ def table(workspace: Workspace, layer: Layer, allowed: Allowed) -> Kept:
 
 def _features(layer: Layer, allowed: Allowed) -> geopandas.GeoDataFrame:
     source = layer.source
-    pages = list(_oapif(source.url, source.layer or "", allowed) if source.kind == "oapif"
-                 else _wfs(source.url, source.layer or "", allowed))  # fmt: skip
-    tables = [_read(body, layer.id) for body in pages]
+    return features(source.kind, source.url, source.layer or "", allowed, place=layer.id)
+
+
+def features(
+    kind: str, url: str, name: str, allowed: Allowed, *, place: str
+) -> geopandas.GeoDataFrame:
+    """The features of a WFS (`wfs`) or OGC API (`oapif`) layer in EPSG:6668 (lon, lat).
+
+    Raises:
+        BadInputError: not allowed, not to be had, empty, or outside Japan.
+    """
+    pages = list(_oapif(url, name, allowed) if kind == "oapif" else _wfs(url, name, allowed))
+    tables = [_read(body, place) for body in pages]
     tables = [t for t in tables if len(t)]
     if not tables:
-        raise BadInputError("vector_empty", place=layer.id)
+        raise BadInputError("vector_empty", place=place)
     first = tables[0] if len(tables) == 1 else pandas.concat(tables, ignore_index=True)
     box = shapely.total_bounds(np.asarray(first.geometry))
     west, south, east, north = crs.JAPAN_LON_LAT
@@ -346,7 +356,7 @@ def _features(layer: Layer, allowed: Allowed) -> geopandas.GeoDataFrame:
         )
         box = box[[1, 0, 3, 2]]
     if not (west <= box[0] and box[2] <= east and south <= box[1] and box[3] <= north):
-        raise BadInputError("vector_outside", place=layer.id)
+        raise BadInputError("vector_outside", place=place)
     plain = geopandas.GeoDataFrame(
         first.drop(columns=[first.geometry.name]), geometry=shapely.force_2d(np.asarray(first.geometry)),
         crs=f"EPSG:{crs.GEOGRAPHIC}",

@@ -131,7 +131,7 @@ def import_vector_layer(
     name = hazard_id(layer_id or path.stem)
     with replacing(workspace.layers / f"{name}.parquet") as temporary:
         table.to_parquet(temporary, schema_version="1.1.0", compression="zstd")
-    _describe(workspace, name, path, "vector", crs.GEOGRAPHIC, vintage)
+    describe(workspace, name, path, "vector", crs.GEOGRAPHIC, vintage)
     return name, len(table)
 
 
@@ -184,13 +184,14 @@ def import_picture(
                 )  # fmt: skip
     except RasterioError as e:
         raise BadInputError("dem_not_geotiff", place=place, reason=e) from e
-    _describe(workspace, name, path, kind, epsg, vintage)
+    describe(workspace, name, path, kind, epsg, vintage)
     return name
 
 
-def _describe(
+def describe(
     workspace: Workspace, name: str, path: Path, kind: str, epsg: int, vintage: str | None
 ) -> None:
+    """Write `layers/<name>.toml` for data that came from `path`: seen by staff until they say more."""
     with path.open("rb") as handle:
         sha = hashlib.file_digest(handle, "sha256").hexdigest()
     suffix = "parquet" if kind == "vector" else "tif"
