@@ -10,7 +10,7 @@ from pathlib import Path
 import geopandas
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ogc_service
@@ -180,6 +180,7 @@ def test_new_and_lost_columns_are_differences(city: Workspace) -> None:
 ROWS = st.dictionaries(st.integers(0, 6).map(str), st.sampled_from(["a", "b"]), min_size=1)
 
 
+@settings(deadline=None)
 @given(ROWS, ROWS)
 def test_differences_are_those_of_the_sets(old: dict[str, str], new: dict[str, str]) -> None:
     keyed = compared(table(old), table(new), "id")

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citymap.errors import BadInputError
@@ -101,6 +101,7 @@ def test_what_is_no_json_filter_is_refused(rows: Collection, node: str) -> None:
         found(rows, node, "cql2-json")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_no_text_at_all_breaks_the_parser(text: str) -> None:
     try:
@@ -141,6 +142,7 @@ def judged(node: tuple[object, ...], row: dict[str, object]) -> bool | None:
     return bool(eval(f"{value} {sign} {node[2]}"))  # noqa: S307  (numbers and signs of this file)
 
 
+@settings(deadline=None)
 @given(CONDITIONS)
 def test_any_condition_agrees_with_three_valued_logic(
     rows: Collection, node: tuple[object, ...]

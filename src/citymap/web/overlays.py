@@ -57,7 +57,11 @@ def _knocks(workspace: Workspace) -> list[Knock]:
 
 declare(
     Door("/api/overlays.json", kinds=("layers",), knocks=lambda _: [Knock("/api/overlays.json")]),
-    Door("/overlays/{id}/{stamp}/{z}/{x}/{y}.{suffix}", kinds=("layers", "hazard", "base_map"), knocks=_knocks),
+    Door(
+        "/overlays/{id}/{stamp}/{z}/{x}/{y}.{suffix}",
+        kinds=("layers", "hazard", "base_map"),
+        knocks=_knocks,
+    ),
     Door(
         "/overlays/{id}/{stamp}/tileset/{path}",
         nothing="3D Tiles that the city put into layers/ and named in a definition for its audience",
