@@ -166,8 +166,11 @@ def text_of(plan: Plan) -> str:
         rain = [[0.0, float(plan.rain_mm_h)], [float(plan.rain_hours), 0.0]]
         lines += ["", "[flood.rain]", f"mm_per_h = {v(rain)}"]
     if plan.breach_lon_lat is not None:
-        stage = [[0.0, float(plan.stage_m)], [float(plan.start_h) + 1e-6, float(plan.stage_m)],
-                 [max(plan.duration_h, plan.start_h + 0.1), plan.stage_m - plan.recede_m]]  # fmt: skip
+        stage = [[0.0, float(plan.stage_m)]]
+        if plan.start_h > 0:
+            stage.append([float(plan.start_h), float(plan.stage_m)])
+        end = max(plan.duration_h, plan.start_h + 0.1)
+        stage.append([end, round(plan.stage_m - plan.recede_m, 3)])
         lines += [
             "", "[[flood.breach]]", f"at = {v([float(c) for c in plan.breach_lon_lat])}",
             f"width_m = {v(float(plan.width_m))}", f"start_h = {v(float(plan.start_h))}",
