@@ -22,12 +22,16 @@ def _run(dx: float) -> tuple[solver.Solver, np.ndarray]:
     n = round(2000 / dx)
     y, x = np.mgrid[0:n, 0:n]
     east, south = (x + 0.5) * dx, (y + 0.5) * dx
-    waves = -0.25 * (np.cos(2 * np.pi * (east / 500 - 0.5)) + np.cos(2 * np.pi * (south / 500 - 0.5)))
+    waves = -0.25 * (
+        np.cos(2 * np.pi * (east / 500 - 0.5)) + np.cos(2 * np.pi * (south / 500 - 0.5))
+    )
     ground = 10 - south / 1500 - east / 3000 + waves
     made = solver.build(ground, dx, manning_n=0.03)
     rows = np.arange(round(100 / dx))
     flow = Series(np.array([0.0, 300, 3900, 5100]), np.array([0.0, 20, 20, 0]))
-    made.points = [Points(k.DISCHARGE, rows, np.zeros_like(rows), np.full(rows.size, 1 / rows.size), flow)]
+    made.points = [
+        Points(k.DISCHARGE, rows, np.zeros_like(rows), np.full(rows.size, 1 / rows.size), flow)
+    ]
     solver.advance(made, HOURS * 3600)
     centres = ((np.arange(4) + 0.5) * 500 / dx).astype(int)
     return made, made.depth64_m()[np.ix_(centres, centres)]

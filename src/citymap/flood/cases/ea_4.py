@@ -18,7 +18,11 @@ from citymap.flood.validation import Curve, Result, Row, case
 def _run(dx: float) -> tuple[solver.Solver, list[float], list[float]]:
     rows, columns = round(2000 / dx), round(1000 / dx)
     made = solver.build(np.zeros((rows, columns)), dx, manning_n=0.05)
-    middle = np.arange(rows // 2 - round(10 / dx), rows // 2 + round(10 / dx)) if dx <= 10 else np.array([rows // 2 - 1, rows // 2])
+    middle = (
+        np.arange(rows // 2 - round(10 / dx), rows // 2 + round(10 / dx))
+        if dx <= 10
+        else np.array([rows // 2 - 1, rows // 2])
+    )
     flow = Series(np.array([0.0, 3600, 14400, 18000]), np.array([0.0, 20, 20, 0]))
     part = np.full(middle.size, 1 / middle.size)
     made.points = [Points(k.DISCHARGE, middle, np.zeros_like(middle), part, flow)]

@@ -28,7 +28,9 @@ def _run(dx: float) -> tuple[solver.Solver, float, float]:
     made.points = [Points(k.DISCHARGE, j, np.zeros_like(j), np.full(j.size, 1 / j.size), flow)]
     solver.advance(made, 2.5 * 3600)
     column = round(10_000 / dx)
-    peak = float((made.peak_depth + ground)[:, column][made.peak_depth[:, column] > 0.5].max() - bed[column])
+    peak = float(
+        (made.peak_depth + ground)[:, column][made.peak_depth[:, column] > 0.5].max() - bed[column]
+    )
     arrival = float(made.peak_arrival[:, column].min())
     return made, peak, arrival
 
