@@ -30,7 +30,7 @@ def run() -> Result:
     made.edges = [Edge(k.EDGE_STAGE, 0, np.arange(10), tide)]
     t, levels = [], []
     for hour in np.arange(0.25, 20.01, 0.25):
-        solver.advance(made, hour * 3600)
+        solver.advance(made, float(hour) * 3600)
         t.append(float(hour))
         levels.append([float(made.depth64_m()[5, c] + profile[c]) for c in (40, 59)])
     full, end = np.array(levels[t.index(10.75)]), np.array(levels[-1])
