@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from citymap.flood import _kernels as k
-from citymap.flood import solver
+from citymap.flood import compiled, solver
 from citymap.flood.solver import Edge, Points, Precision, Rain, Series
 
 BOTH = pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -239,3 +239,18 @@ def test_built_up_cells_hold_and_let_through_less(precision: Precision) -> None:
         other.points = made.points
         solver.advance(other, 1800.0)
     assert np.abs(whole.depth64_m() - plain.depth64_m()).max() < 1e-4
+
+
+def test_kernels_are_compiled_once_a_process_and_again_after_a_failure() -> None:
+    calls: list[int] = []
+
+    def fails() -> None:
+        calls.append(1)
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        compiled.ready("test", fails)
+    compiled.ready("test", lambda: calls.append(2))
+    compiled.ready("test", lambda: calls.append(3))
+    assert calls == [1, 2]
+    compiled._READY.discard("test")

@@ -84,11 +84,11 @@ def output_times(flood: Any) -> list[float]:
 
 def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -> dict[str, Any]:
     flood = scenario.flood
+    progress.update(0.0, flood.duration_h * 3600.0, NOTE)
     made = setup(scenario, land)
     rains = forcing.rains(scenario, land)
     if rains and rains[0][0] == 0.0:
         made.rain = rains.pop(0)[1]
-    solver.warm(flood.precision)
     times = output_times(flood)
     end = times[-1]
     walls = ~made.open_cells

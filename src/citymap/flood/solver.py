@@ -15,6 +15,7 @@ import numpy as np
 
 from citymap.errors import BadInputError
 from citymap.flood import _kernels as k
+from citymap.flood import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -245,6 +246,7 @@ def build(
     With float32 depths and heights are int32 counts of 2^-k m, k as large as the range of heights
     plus `headroom_m` of water allows.
     """
+    warm(precision)
     ground = np.asarray(ground_m, np.float64)
     rows, columns = ground.shape
     is_open = np.isfinite(ground)
@@ -450,7 +452,11 @@ def check(solver: Solver, *, failed: bool = False) -> None:
 
 def warm(precision: Precision) -> None:
     """Compile the kernels, or load them compiled, so that a run's time is its own."""
-    advance(build(np.zeros((2, 2)), 1.0, depth_m=1.0, precision=precision), 0.1)
+
+    def drop() -> None:
+        advance(build(np.zeros((2, 2)), 1.0, depth_m=1.0, precision=precision), 0.1)
+
+    compiled.ready(precision, drop)
 
 
 def advance(solver: Solver, until_s: float, *, pulse: Any = None) -> None:
