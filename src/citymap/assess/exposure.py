@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import shapely
 
@@ -156,52 +157,69 @@ def combine(tables: list[pa.Table]) -> pa.Table:
     zones the union; reasons, hazard and scale are those of the sets that gave the verdict.
     """
     first = tables[0]
-    rank = np.stack([[ORDER.index(v) for v in t["verdict"].to_pylist()] for t in tables])
+    order = pa.array(ORDER, pa.string())
+    rank = np.stack([pc.index_in(t["verdict"], value_set=order).to_numpy() for t in tables])
     worst = rank.min(axis=0)
-    reasons: list[list[str]] = []
-    listed = [t["reasons"].to_pylist() for t in tables]
-    for row in range(first.num_rows):
-        of_row = [listed[i][row] for i in range(len(tables)) if rank[i, row] == worst[row]]
-        reasons.append(list(dict.fromkeys(code for codes in of_row for code in codes)))
+    decider = rank.argmin(axis=0)
+    rows = np.arange(first.num_rows)
 
-    def extreme(name: str, how: np.ufunc) -> NDArray[np.float64]:
+    def extreme(name: str, how: np.ufunc) -> pa.Array:
         stack = np.stack([t[name].to_numpy().astype(float) for t in tables])
-        return np.asarray(how.reduce(stack, axis=0), float)
+        return pa.array(how.reduce(stack, axis=0), pa.float64(), from_pandas=True)
 
-    def any_of(name: str) -> list[bool | None]:
-        columns = [t[name].to_pylist() for t in tables]
-        return [
-            True if any(values) else (None if all(v is None for v in values) else False)
-            for values in zip(*columns, strict=True)
-        ]
+    def any_of(name: str) -> pa.Array:
+        flags = np.stack([pc.fill_null(t[name], False).to_numpy() for t in tables])
+        known = np.stack([pc.is_valid(t[name]).to_numpy() for t in tables])
+        return pa.array(flags.any(axis=0), pa.bool_(), mask=~known.any(axis=0))
 
-    def of_decider(name: str) -> list[str | None]:
-        columns = [t[name].to_pylist() for t in tables]
-        return [columns[i][row] for row, i in enumerate(rank.argmin(axis=0).tolist())]
+    def of_decider(name: str) -> pa.Array:
+        stack = np.stack([t[name].to_numpy(zero_copy_only=False) for t in tables])
+        return pa.array(stack[decider, rows], pa.string())
 
-    floors = extreme("dry_floor", np.fmax)
-    no_floor = np.zeros(first.num_rows, bool)
+    floors = np.array(extreme("dry_floor", np.fmax).to_numpy(zero_copy_only=False))
     for t in tables:  # a set without any dry floor outweighs another's
-        no_floor |= np.array(["no_dry_floor" in r for r in t["reasons"].to_pylist()])
-    several = zip(*(t["zones"].to_pylist() for t in tables), strict=True)
+        floors[_texts(t["reasons"], "no_dry_floor")] = np.nan
     columns = {
         "building_id": first["building_id"].combine_chunks(),
-        **{n: pa.array(extreme(n, np.fmax), pa.float64(), from_pandas=True)
-           for n in ("depth_max_m", "depth_mean_m", "duration_h")},
-        "collapse_flow": pa.array(any_of("collapse_flow"), pa.bool_()),
-        "collapse_erosion": pa.array(any_of("collapse_erosion"), pa.bool_()),
-        "verdict": pa.array([ORDER[i] for i in worst], pa.string()),
-        "dry_floor": pa.array(np.where(no_floor, np.nan, floors), pa.float64(), from_pandas=True),
-        "reasons": pa.array(reasons, pa.list_(pa.string())),
-        "hazard": pa.array(of_decider("hazard"), pa.string()),
-        "scale": pa.array(of_decider("scale"), pa.string()),
-        "arrival_h": pa.array(extreme("arrival_h", np.fmin), pa.float64(), from_pandas=True),
-        "zones": pa.array([sorted({z for zs in row for z in zs or ()}) for row in several],
-                          pa.list_(pa.string())),
-        "disagrees": pa.array(any_of("disagrees"), pa.bool_()),
+        **{n: extreme(n, np.fmax) for n in ("depth_max_m", "depth_mean_m", "duration_h")},
+        "collapse_flow": any_of("collapse_flow"),
+        "collapse_erosion": any_of("collapse_erosion"),
+        "verdict": order.take(pa.array(worst)),
+        "dry_floor": pa.array(floors, pa.float64(), from_pandas=True),
+        "reasons": _joined([t["reasons"] for t in tables], rank == worst, unordered=False),
+        "hazard": of_decider("hazard"),
+        "scale": of_decider("scale"),
+        "arrival_h": extreme("arrival_h", np.fmin),
+        "zones": _joined([t["zones"] for t in tables], np.ones_like(rank, bool), unordered=True),
+        "disagrees": any_of("disagrees"),
     }  # fmt: skip
     schema = EXPOSURE.schema()
     return pa.table([columns[f.name].cast(f.type) for f in schema], schema=schema)
+
+
+def _texts(lists: pa.ChunkedArray, code: str) -> NDArray[np.bool_]:
+    """Which lists hold a code."""
+    joined = pc.binary_join(lists, ";")
+    return np.asarray(pc.fill_null(pc.match_substring(joined, code), False).to_numpy(), bool)
+
+
+def _joined(
+    columns: list[pa.ChunkedArray], counts: NDArray[np.bool_], *, unordered: bool
+) -> pa.Array:
+    """By row the codes of the lists that count there, each once. Few lists differ, so each
+    combination is put together once."""
+    texts = [pc.fill_null(pc.binary_join(c, ";"), "").dictionary_encode() for c in columns]
+    texts = [t.combine_chunks() if isinstance(t, pa.ChunkedArray) else t for t in texts]
+    known = [t.dictionary.to_pylist() for t in texts]
+    codes = np.stack(
+        [np.where(c, t.indices.to_numpy(), -1) for t, c in zip(texts, counts, strict=True)]
+    )
+    unique, at = np.unique(codes, axis=1, return_inverse=True)
+    lists = []
+    for combination in unique.T.tolist():
+        said = [c for i, n in enumerate(combination) if n >= 0 for c in known[i][n].split(";") if c]
+        lists.append(sorted(set(said)) if unordered else list(dict.fromkeys(said)))
+    return pa.array(lists, pa.list_(pa.string())).take(pa.array(at.ravel()))
 
 
 def compute(
