@@ -226,3 +226,29 @@ def test_without_a_city_it_says_so(tmp_path: Path) -> None:
 def test_positions_are_checked_against_the_city(city: Workspace) -> None:
     assert post(client(city), body(lon=LON, lat=LAT)).status_code == 201
     assert post(client(city), body(lon=LON + 0.2)).status_code == 422
+
+
+@pytest.mark.parametrize("prefix", ["", "/sano"])
+def test_the_form_stands_under_any_prefix(
+    city: Workspace, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from citymap.web import reports
+
+    built = tmp_path / "built"
+    built.mkdir()
+    (built / "index.html").write_text("<html>")
+    (built / "sw.js").write_text("self")
+    monkeypatch.setattr(reports, "STATIC", built)
+    to = TestClient(create_app(Settings(city=city.root, root_path=prefix)), follow_redirects=False)
+    assert to.get(f"{prefix}/report?lang=en").headers["location"] == f"{prefix}/report/?lang=en"
+    page = to.get(f"{prefix}/report/")
+    assert (page.status_code, page.headers["cache-control"]) == (200, "no-cache")
+    worker = to.get(f"{prefix}/report/sw.js")
+    assert worker.headers["service-worker-allowed"] == f"{prefix}/report"
+    assert "script-src 'self'" in worker.headers["content-security-policy"]
+    form = to.get(f"{prefix}/api/reports/form.json")
+    assert form.json()["categories"][0]["title"]["easy"]
+    again = to.get(
+        f"{prefix}/api/reports/form.json", headers={"if-none-match": form.headers["etag"]}
+    )
+    assert again.status_code == 304

@@ -40,7 +40,7 @@ COLOURS = {
     "new": [206, 0, 0], "reopened": [206, 0, 0], "confirmed": [213, 94, 0], "in_progress": [0, 23, 193],
     "resolved": [17, 90, 54], "rejected": [119, 119, 119], "merged": [119, 119, 119],
 }  # fmt: skip
-SELECTED, SHOWN, ROUND = "triage_selected", "triage_shown", "triage_round"
+SHOWN, ROUND, LOOKED_UP = "triage_shown", "triage_round", "triage_looked_up"
 
 
 def names_of_staff() -> list[str]:
@@ -107,7 +107,7 @@ def living_list(city: OpenCity, wanted: Filter) -> None:
     """
     me = who.require(Role.STAFF)
     try:
-        found = report_board.rows(who.store(), city.workspace, wanted, at=now(), lang=language())
+        found = _looked_up(city, wanted)
     except CitymapError as error:
         st.error(error.message(language()), icon=":material/error:")
         return
@@ -141,6 +141,17 @@ def living_list(city: OpenCity, wanted: Filter) -> None:
             triage_report.show(city, opened[0], me)
     triage_pairs.offer(city, found, me)
     _summary(found)
+
+
+def _looked_up(city: OpenCity, wanted: Filter) -> list[Row]:
+    """The rows; worked out again when a report changed, or a minute passed (trust fades)."""
+    store, at = who.store(), now()
+    key = (desk.stamp(store), wanted, language(), at.replace(second=0, microsecond=0))
+    kept = st.session_state.get(LOOKED_UP)
+    if kept is None or kept[0] != key:
+        rows = report_board.rows(store, city.workspace, wanted, at=at, lang=language())
+        kept = st.session_state[LOOKED_UP] = (key, rows)
+    return list(kept[1])
 
 
 def _forget_selection() -> None:
