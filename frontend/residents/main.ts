@@ -37,6 +37,7 @@ let search: Promise<Search> | null = null;
 let area: Promise<SmallMap> | null = null;
 let place: Place | null = null;
 let label = '';
+let middleOf = ''; // the district whose middle the place is
 let floor: number | null = null;
 let household: Household = NOBODY;
 let note = '';
@@ -116,7 +117,7 @@ async function find(text: string): Promise<void> {
   } catch {
     note = t('failed');
   }
-  if (hits?.length === 1) await choose(hits[0].lon, hits[0].lat, hits[0].label);
+  if (hits?.length === 1) await chooseHit(hits[0]);
   else drawResults();
 }
 
@@ -124,13 +125,13 @@ function drawResults(): void {
   results.replaceChildren(
     note ? el('p', {class: 'quiet'}, note) : '',
     hits?.length
-      ? el('ul', {}, ...hits.map((h) => el('li', {}, el('button', {type: 'button', onclick: () => void choose(h.lon, h.lat, h.label)},
+      ? el('ul', {}, ...hits.map((h) => el('li', {}, el('button', {type: 'button', onclick: () => void chooseHit(h)},
           el('span', {class: 'tag'}, t(`kind_${h.kind}`)), el('span', {}, h.label)))))
       : ''
   );
 }
 
-async function choose(lon: number, lat: number, name: string, hazard: string | null = null): Promise<void> {
+async function choose(lon: number, lat: number, name: string, hazard: string | null = null, middle = ''): Promise<void> {
   const mine = ++asking;
   hits = null;
   note = '';
@@ -140,6 +141,7 @@ async function choose(lon: number, lat: number, name: string, hazard: string | n
     const found = await ask(root, site, lon, lat, hazard);
     if (mine !== asking) return;
     place = found;
+    middleOf = middle;
     label = name || (found.building?.name ?? (found.district?.name ? t('near', {name: found.district.name}) : t('here')));
     history.replaceState(null, '', `#at=${lon.toFixed(5)},${lat.toFixed(5)}`);
     drawAnswer();
@@ -152,6 +154,8 @@ async function choose(lon: number, lat: number, name: string, hazard: string | n
   }
   drawBanner();
 }
+
+const chooseHit = (h: Hit): Promise<void> => choose(h.lon, h.lat, h.label, null, h.kind === 'district' ? h.label : '');
 
 function locate(): void {
   const failed = (): void => {
@@ -171,8 +175,9 @@ function drawAnswer(): void {
   if (!place) return;
   const open = [...shown.querySelectorAll('details')].map((d) => d.open);
   shown.replaceChildren(
+    middleOf ? el('p', {class: 'warn'}, t('district_note', {name: middleOf})) : '',
     answer(place, label, live, {
-      floor, setFloor: (n) => (floor = n), setHazard: (h) => void choose(place!.lon, place!.lat, label, h), showWay: (n) => void drawMap(n, true)
+      floor, setFloor: (n) => (floor = n), setHazard: (h) => void choose(place!.lon, place!.lat, label, h, middleOf), showWay: (n) => void drawMap(n, true)
     }),
     mapBox,
     el('div', {class: 'after'},

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import logging
 import math
 import re
 from collections import OrderedDict
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static" / "home"
 _HASHED = re.compile(r"^assets/")
+_LOG = logging.getLogger(__name__)
 KEPT = 4096  # answers
 NO_STORE = {"cache-control": "no-cache", "access-control-allow-origin": "*"}
 
@@ -74,6 +76,7 @@ class PlaceDoor:
         self._stamp: tuple[int, ...] = ()
         self._places: Places | None = None
         self._kept: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
+        self._cold = True
         self._page = FileDoor(
             STATIC,
             cache=ByteCache(),
@@ -200,9 +203,24 @@ class PlaceDoor:
         )
 
     async def site(self, request: Request) -> Response:
-        """`GET /site.json`: the city's name, its languages, and where answers come from."""
+        """`GET /site.json`: the city's name, its languages, and where answers come from.
+
+        Who opens the page will ask: the tables are read and the kernels compiled meanwhile.
+        """
         del request
+        with self._lock:
+            cold, self._cold = self._cold, False
+        if cold:
+            Thread(target=self._warm, daemon=True, name="place tables").start()
         return answer(await run_sync(lambda: residents.site(self._workspace())))
+
+    def _warm(self) -> None:
+        try:
+            places = self._ready()
+            west, south, east, north = self._workspace().city().bbox or (0.0, 0.0, 0.0, 0.0)
+            places.answer((west + east) / 2, (south + north) / 2)
+        except (CitymapError, OSError) as error:
+            _LOG.info("the tables of places are not ready", extra={"reason": type(error).__name__})
 
     async def words(self, request: Request) -> Response:
         """`GET /words/{lang}.json`: the words of the page in one language."""
