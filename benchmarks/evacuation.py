@@ -261,7 +261,6 @@ def sumo(home: Path, vehicles: int = 40_000) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="citymap-sumo-") as name:
         work = Path(name)
         quiet: dict[str, Any] = {
-            "check": True,
             "cwd": work,
             "stdout": subprocess.DEVNULL,
             "stderr": subprocess.DEVNULL,
