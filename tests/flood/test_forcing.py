@@ -1,0 +1,138 @@
+"""Every kind of forcing moves the water that it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import rasterio
+import shapely
+from test_run import CELL, COLUMNS, ROWS, terrain, write
+
+from citymap import crs
+from citymap.errors import BadInputError
+from citymap.flood import ground
+from citymap.flood import run as runs
+from citymap.flood.scenario import read
+from citymap.model.columns import BASE
+from citymap.workspace import write_table
+
+HEAD = 'terrain = "terrain.tif"\ncrs = "EPSG:6677"\nduration_h = 0.2\noutput_every_min = 6\n'
+
+
+@pytest.fixture
+def flat(tmp_path: Path) -> Path:
+    terrain(tmp_path / "terrain.tif", np.full((ROWS, COLUMNS), 5.0))
+    return tmp_path
+
+
+def run(folder: Path, more: str, head: str = HEAD) -> dict[str, float]:
+    return runs.run(read(write(folder, head + more)), folder / "out")
+
+
+def test_rain_rasters_fall_from_their_time_on(flat: Path) -> None:
+    half = np.zeros((ROWS, COLUMNS))
+    half[:, : COLUMNS // 2] = 36.0
+    terrain(flat / "r0.tif", np.zeros((ROWS, COLUMNS)))
+    terrain(flat / "r1.tif", half)
+    summary = run(flat, '[flood.rain]\nrasters = [[0, "r0.tif"], [0.1, "r1.tif"]]')
+    assert summary["rain_m3"] == pytest.approx(0.036 * 0.1 * ROWS * COLUMNS / 2 * CELL**2, rel=1e-5)
+    assert abs(summary["mass_error_m3"]) < 1e-6 * summary["rain_m3"]
+
+
+def test_a_hydrograph_from_csv_along_a_line(flat: Path) -> None:
+    (flat / "q.csv").write_text("h,m3/s\n0,4\n0.2,8\n", encoding="utf-8")
+    summary = run(flat, '[[flood.inflow]]\nline = [[1100, 1900], [1300, 1900]]\nm3_per_s = "q.csv"')
+    assert summary["inflow_m3"] == pytest.approx(6 * 720, rel=1e-6)
+
+
+def test_a_broken_csv_names_its_line(flat: Path) -> None:
+    (flat / "q.csv").write_text("h,m3/s\n0,4\nx,8\n", encoding="utf-8")
+    with pytest.raises(BadInputError) as caught:
+        run(flat, '[[flood.inflow]]\nat = [1100, 1900]\nm3_per_s = "q.csv"')
+    assert caught.value.key == "flood_series_number"
+    assert "q.csv:3" in str(caught.value)
+
+
+def test_a_breach_opens_at_its_time_and_grows(flat: Path) -> None:
+    breach = "[[flood.breach]]\nat = [1300, 1800]\nwidth_m = 40\nstart_h = 0.1\n"
+    late = run(flat, breach + "river_stage_m = [[0, 7]]")
+    slow = run(flat, breach + "growth_h = 0.1\nriver_stage_m = [[0, 7]]")
+    free = 0.35 * 2 * np.sqrt(2 * 9.80665 * 2) * 40 * 360
+    assert 0.5 * free < late["inflow_m3"] <= free
+    assert 0.3 < slow["inflow_m3"] / late["inflow_m3"] < 0.8
+    given = run(flat, breach + "m3_per_s = [[0, 10]]")
+    assert given["inflow_m3"] == pytest.approx(10 * 360, rel=1e-3)
+
+
+def test_a_pump_takes_no_more_than_there_is(flat: Path) -> None:
+    deep, water = HEAD + "initial_depth_m = 0.5\n", HEAD + "initial_depth_m = 0.01\n"
+    small = run(flat, "[[flood.sink]]\nat = [1300, 1800]\nm3_per_s = 0.1", deep)
+    assert small["outflow_m3"] == pytest.approx(72, rel=1e-3)
+    great = run(flat, "[[flood.sink]]\nat = [1300, 1800]\nm3_per_s = 1e4", water)
+    assert great["outflow_m3"] <= great["initial_m3"]
+    assert great["stored_m3"] >= 0
+
+
+def test_levels_are_held_on_a_side_and_on_a_line(flat: Path) -> None:
+    side = run(
+        flat, '[[flood.boundary]]\nside = "west"\ntype = "stage"\nstage_m = [[0, 5], [0.1, 6]]'
+    )
+    assert side["inflow_m3"] > 0
+    assert side["max_depth_m"] <= 1.0 + 1e-3
+    line = "[[flood.boundary]]\nline = [[1300, 1950], [1300, 1700]]\ntype = 'stage'\nstage_m = [[0, 5.5]]"
+    inner = run(flat, line)
+    assert 0.4 < inner["max_depth_m"] <= 0.5  # held at the start of a step, before water leaves
+    assert inner["inflow_m3"] == pytest.approx(inner["stored_m3"] + inner["outflow_m3"], rel=1e-6)
+
+
+def test_an_open_side_lets_the_flood_out(tmp_path: Path) -> None:
+    terrain(tmp_path / "terrain.tif")
+    head = HEAD + "initial_depth_m = 0.3\n"
+    closed = run(tmp_path, "", head)
+    opened = run(tmp_path, '[[flood.boundary]]\nside = "south"\ntype = "open"', head)
+    assert closed["outflow_m3"] == 0
+    assert opened["outflow_m3"] > 0.02 * opened["initial_m3"]
+    with pytest.raises(BadInputError):
+        run(
+            tmp_path,
+            '[[flood.boundary]]\nside="south"\ntype="open"\n[[flood.boundary]]\nside="south"\ntype="wall"',
+        )
+
+
+def test_roughness_from_a_raster_and_by_land_use(flat: Path) -> None:
+    n = np.full((ROWS, COLUMNS), 0.03)
+    terrain(flat / "n.tif", n)
+    given = read(write(flat, HEAD + 'manning_n = { raster = "n.tif" }'))
+    assert np.allclose(ground.prepare(given, epsg=None).manning_n, 0.03)
+    n[3, 4] = 0.0
+    terrain(flat / "n.tif", n)
+    with pytest.raises(BadInputError) as caught:
+        ground.prepare(given, epsg=None)
+    assert caught.value.key == "flood_manning"
+    by_use = read(write(flat, HEAD + 'manning_n = "landuse"'), city=flat)
+    with pytest.raises(BadInputError) as caught:
+        ground.prepare(by_use, epsg=6677)
+    assert caught.value.key == "flood_no_land_use"
+    box = shapely.box(1000, 1600, 1300, 2000)
+    lon_lat = shapely.transform(
+        box, lambda c: np.column_stack(crs.unproject(c[:, 0], c[:, 1], 6677))
+    )
+    row = {"theme": "landuse", "kind_code": "203", "geometry": shapely.to_wkb(lon_lat)}
+    columns = [pa.array([row.get(f.name)], f.type) for f in BASE.schema()]
+    write_table(flat / "base" / "landuse.parquet", pa.table(columns, schema=BASE.schema()), BASE)
+    used = ground.prepare(by_use, epsg=6677).manning_n
+    assert used[20, 10] == ground.LAND_USE_N["203"]  # type: ignore[index]
+    assert used[20, 50] == ground.OTHER_N  # type: ignore[index]
+
+
+def test_water_at_the_start_from_a_raster(flat: Path) -> None:
+    depth = np.zeros((ROWS, COLUMNS))
+    depth[:10] = 0.5
+    terrain(flat / "d.tif", depth)
+    summary = run(flat, "", HEAD + 'initial_depth_m = { raster = "d.tif" }\n')
+    assert summary["initial_m3"] == pytest.approx(0.5 * 10 * COLUMNS * CELL**2, rel=1e-6)
+    with rasterio.open(flat / "out" / "max_depth.tif", driver="GTiff") as source:
+        assert source.read(1)[12:].max() > 0.05
