@@ -214,6 +214,18 @@ def test_the_same_data_in_two_formats_is_read_once(city: Workspace, tmp_path: Pa
     assert any("left out" in note for note in record.notes)
 
 
+def test_files_of_one_name_in_two_folders_never_take_each_others_place(
+    city: Workspace, tmp_path: Path
+) -> None:
+    for name, code in (("kinu", 2), ("naka", 5)):
+        (tmp_path / name).mkdir()
+        file(tmp_path / name / "depth.shp", {"A31b_201": [code]})
+    record = bring(city, tmp_path / "kinu", tmp_path / "naka")
+    assert [f["error"] for f in record.failed] == ["hazard_same_name"]
+    assert record.counts["hazard-depth-L2_rank"] == 1
+    assert 2.9 < exposure(city, "depth-L2")["depth_max_m"][0] < 3.0
+
+
 def test_area_weighted_mean_of_classes(city: Workspace, tmp_path: Path) -> None:
     west = shapely.box(139.8799, 36.5499, 139.88005, 36.5503)  # a quarter of building 0
     east = shapely.box(139.88005, 36.5499, 139.8803, 36.5503)

@@ -59,6 +59,7 @@ _VECTORS = frozenset({"geojson", "shapefile", "geopackage", "geoparquet", "flatg
 _GRIDS = frozenset({"geotiff", "csv", "netcdf", "png-tile"})
 # Downloads hold the same areas in several formats: the first of these is read.
 _PREFERRED = ("geopackage", "geoparquet", "flatgeobuf", "geojson", "shapefile", "kml")
+_ENCODING_FOLDERS = frozenset({"shift-jis", "shift_jis", "sjis", "utf-8", "utf8"})
 _LISTS = frozenset({"csv", "geojson", "shapefile"})
 
 
@@ -120,9 +121,13 @@ def _hazards(
             record.failed.append({**e.as_dict(), "place": e.place or "PNG"})
         else:
             _enter(record, done.ids, done.notes)
+    stems: set[str] = set()
     for file in files:
         wanted = options.layer_id if len(files) == 1 and not tiles else None
         try:
+            if file.path.stem in stems:  # it would take the other's place
+                raise BadInputError("hazard_same_name", place=str(file.path))
+            stems.add(file.path.stem)
             ids, notes = _hazard(workspace, file, wanted, record.edition)
         except BadInputError as e:
             record.failed.append({**e.as_dict(), "place": e.place or file.name})
@@ -163,8 +168,8 @@ def _hazard(
 
 
 def _once(files: list[SourceFile], notes: list[str]) -> list[SourceFile]:
-    """Each data set once: of files of one name the format that says most."""
-    kept: dict[str, SourceFile] = {}
+    """Each data set once: of files of one name in one folder the format that says most."""
+    kept: dict[tuple[str, str], SourceFile] = {}
     others: list[SourceFile] = []
     for file in files:
         if file.theme == "png-tile":
@@ -172,9 +177,12 @@ def _once(files: list[SourceFile], notes: list[str]) -> list[SourceFile]:
         if file.theme not in _PREFERRED:
             others.append(file)
             continue
-        known = kept.get(file.path.stem)
+        folder = file.path.parent
+        home = folder.parent if folder.name.lower() in _ENCODING_FOLDERS else folder
+        key = (str(home), file.path.stem)
+        known = kept.get(key)
         pair = sorted(filter(None, (known, file)), key=lambda f: _PREFERRED.index(f.theme))
-        kept[file.path.stem] = pair[0]
+        kept[key] = pair[0]
         if len(pair) > 1:
-            notes.append(f"{pair[1].path.name}: the same name as {pair[0].path.name}, left out")
+            notes.append(f"{pair[1].name}: the same as {pair[0].name}, left out")
     return [*others, *kept.values()]
