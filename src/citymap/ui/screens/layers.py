@@ -3,7 +3,7 @@
 import streamlit as st
 
 from citymap.store.accounts import Role
-from citymap.ui import layer_list, speech, who
+from citymap.ui import layer_list, snapshot_panel, speech, who
 from citymap.ui.city import open_city
 from citymap.ui.speech import say
 
@@ -16,8 +16,10 @@ with st.sidebar:
     speech.switch()
 
 with st.container(key="page"):
-    there, more = st.tabs([say("layers.there"), say("layers.more")])
+    there, more, copies = st.tabs([say("layers.there"), say("layers.more"), say("snapshots.title")])
     with there:
         layer_list.listed(city.workspace, me)
     with more:
         layer_list.adding(city.workspace, me)
+    with copies:
+        snapshot_panel.waiting(city.workspace, me)
