@@ -75,7 +75,7 @@ def assumptions(town: Town, scenario: Scenario) -> list[str]:
         f"people: {given.population.file}"
         if given.population.file
         else f"people: {town.people.count} shared out over buildings by floor area and usage "
-        f"({'night' if given.night else 'day and night alike: those who live there'})"
+        f"({'by night: those who live there' if given.night else 'by day: also those at work'})"
     )
     ages = ", ".join(f"{n} {s:.0%}" for n, s in AGES)
     return [
