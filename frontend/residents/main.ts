@@ -78,6 +78,7 @@ function drawBanner(): void {
   const kind = status ? status.order.mode : 'unknown';
   const text = parts.map((p) => p.textContent).join('|');
   document.body.dataset.mode = kind;
+  document.body.dataset.drill = t('drill_mark'); // on every printed sheet of a drill
   banner.hidden = !parts.length || !heard; // nothing is said of the status before it was asked
   if (banner.dataset.said === text) return; // nothing new to read aloud
   banner.dataset.said = text;
