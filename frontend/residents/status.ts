@@ -9,10 +9,12 @@ type Heard = {status: Status; ageAtHearing: number; heardAt: number};
 
 const AHEAD_S = 120; // a moment in the future beyond this is a wrong clock, and nothing is known
 
-/** Its age in seconds: by the server's own clock where it told the time, so that a wrong clock here does no harm. */
-export function ageOf(asOf: string, date: string | null, now: number): number {
+/** Its age in seconds: by the server's own clock where it told the time, so that a wrong clock here does no
+ * harm; what a cache in between has kept it for (`held`, the header Age) counts too. */
+export function ageOf(asOf: string, date: string | null, now: number, held: string | null = null): number {
   const told = date === null ? NaN : Date.parse(date);
-  return ((Number.isNaN(told) ? now : told) - Date.parse(asOf)) / 1000;
+  const kept = Number(held ?? 0);
+  return ((Number.isNaN(told) ? now : told) - Date.parse(asOf)) / 1000 + (Number.isFinite(kept) ? Math.max(0, kept) : 0);
 }
 
 export class Live {
@@ -27,7 +29,7 @@ export class Live {
       if (!answer.ok) throw new Error(String(answer.status));
       const status = (await answer.json()) as Status;
       if (!status.as_of || !status.order || typeof status.openings !== 'object') throw new Error('not a status');
-      this.hear(status, ageOf(status.as_of, answer.headers.get('date'), Date.now()));
+      this.hear(status, ageOf(status.as_of, answer.headers.get('date'), Date.now(), answer.headers.get('age')));
     } catch {
       // What was heard before is kept as long as it is fresh.
     }

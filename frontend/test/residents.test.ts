@@ -92,6 +92,7 @@ describe('what is live', () => {
   it('goes by the clock of the server', () => {
     const now = Date.parse('2030-01-01T00:00:00Z'); // a wrong clock here
     expect(ageOf('2026-11-21T10:00:00Z', 'Sat, 21 Nov 2026 10:01:00 GMT', now)).toBe(60);
+    expect(ageOf('2026-11-21T10:00:00Z', 'Sat, 21 Nov 2026 10:01:00 GMT', now, '1200')).toBe(1260); // kept by a CDN
     expect(ageOf('2026-11-21T10:00:00Z', null, Date.parse('2026-11-21T10:02:00Z'))).toBe(120);
   });
 
