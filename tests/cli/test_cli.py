@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -143,3 +144,19 @@ def test_a_list_whose_columns_say_little_goes_in_by_its_kind(demo: Path, tmp_pat
     done = citymap("import", path, "--city", demo, "--as", "places", "--id", "wifi", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["counts"]["wifi"] == 1
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs another user")
+def test_a_command_works_from_a_folder_that_the_user_may_not_enter(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    code = (
+        "import os, sys\n"
+        "from citymap.cli import _leave_a_closed_folder\n"
+        "os.chdir(sys.argv[1]); os.setuid(65534)\n"
+        "_leave_a_closed_folder(); print(os.getcwd())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(closed)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "/", done.stderr

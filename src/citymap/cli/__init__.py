@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json as jsonlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -94,6 +95,15 @@ def _say_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _leave_a_closed_folder() -> None:
+    """Step out of a folder that this person may not enter (`runuser` in root's home): the worker
+    processes would die there."""
+    try:
+        os.chdir(os.getcwd())  # noqa: PTH109
+    except OSError:
+        os.chdir("/")
+
+
 @app.callback()
 def main_options(
     context: typer.Context,
@@ -106,6 +116,7 @@ def main_options(
 ) -> None:
     """Options of every command."""
     del version
+    _leave_a_closed_folder()
     if context.invoked_subcommand == "doctor" or "--help" in sys.argv:
         return  # the doctor has a finding of its own for wrong settings
     try:
