@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import traceback
 from datetime import UTC, datetime
 from types import TracebackType
@@ -68,7 +67,11 @@ def configuration(form: Literal["text", "json"]) -> dict[str, Any]:
             "line": {"()": "citymap.logs.Json" if form == "json" else "citymap.logs.Plain"}
         },
         "handlers": {
-            "stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "line",
+                "stream": "ext://sys.stderr",
+            }
         },
         "root": {"level": "WARNING", "handlers": ["stderr"]},
         "loggers": {"uvicorn": {"level": "WARNING"}, "uvicorn.access": {"level": "CRITICAL"}},

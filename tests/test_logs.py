@@ -1,0 +1,18 @@
+"""The log's set-up travels to the worker processes of the public side."""
+
+from __future__ import annotations
+
+import logging.config
+import pickle
+from typing import Literal
+
+import pytest
+
+from citymap.logs import configuration
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_configuration_reaches_another_process(form: Literal["text", "json"]) -> None:
+    sent = pickle.loads(pickle.dumps(configuration(form)))  # as `workers = 2` sends it
+    assert sent == configuration(form)
+    logging.config.DictConfigurator(sent)
