@@ -13,6 +13,7 @@ from citymap.logs import configuration
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_the_configuration_reaches_another_process(form: Literal["text", "json"]) -> None:
-    sent = pickle.loads(pickle.dumps(configuration(form)))  # as `workers = 2` sends it
+    # As `workers = 2` sends it to the process that it starts.
+    sent = pickle.loads(pickle.dumps(configuration(form)))  # noqa: S301
     assert sent == configuration(form)
     logging.config.DictConfigurator(sent)
