@@ -3,12 +3,15 @@
 python benchmarks/evacuation.py [--people 100000] [--side 316] [--peers] [--replicates 100]
 
 `--peers` installs SUMO and uxsim into an environment of their own (below .bench/). Times are seconds of
-the processor, for all alike: the machine is shared.
+the processor, for all alike: the machine is shared. Compared are person (vehicle) seconds under way per
+processor second: ours for the whole town, the peers' on grids of a stated, smaller size, since they do not
+end on it; each is stopped after 5 minutes and then said to have failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import re
 import resource
@@ -28,8 +31,10 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from citymap.evacuation import _kernels
+from citymap.evacuation.attach import Attached
 from citymap.evacuation.conditions import Conditions, dry_speeds
-from citymap.evacuation.leave_by import backwards, latest_departures
+from citymap.evacuation.homes import Homes
+from citymap.evacuation.leave_by import NODE, backwards, latest_departures, of_homes
 from citymap.evacuation.movement import _kernels as movement
 from citymap.evacuation.network import Network, build, lines
 from citymap.evacuation.person import MOBILITY, PEOPLE
@@ -38,6 +43,7 @@ from citymap.evacuation.simulate import agent_table, world_of
 BENCH = Path(__file__).parent.parent / ".bench"
 HORIZON_S = 3 * 3600.0
 SLICE_S = 60.0
+PEER_LIMIT_S = 300.0  # of one program of a peer, by the clock
 
 
 def network(side: int, rng: np.random.Generator) -> Network:
@@ -76,15 +82,29 @@ def water(town: Network, rng: np.random.Generator) -> Conditions:
     return Conditions(row, speeds, SLICE_S)
 
 
-def median(work: Callable[[], Any], runs: int = 9) -> float:
-    """Median processor seconds (other programs of the machine do not count), after one to compile."""
-    work()
-    taken = []
-    for _ in range(runs):
-        begun = time.process_time()
-        work()
-        taken.append(time.process_time() - begun)
-    return statistics.median(taken)
+def side_by_side(*work: Callable[[], Any], runs: int = 15) -> list[list[float]]:
+    """Processor seconds of every run of each, in turn, so that a busy minute hits all alike; the
+    first run compiles and does not count."""
+    taken: list[list[float]] = [[] for _ in work]
+    for run in range(runs + 1):
+        for k, one in enumerate(work):
+            begun = time.process_time()
+            one()
+            if run:
+                taken[k].append(time.process_time() - begun)
+    return taken
+
+
+def homes_of(streets: Network, count: int, rng: np.random.Generator) -> Homes:
+    """Buildings beside streets drawn at random."""
+    edge = rng.integers(0, streets.edges, count)
+    nothing = np.zeros(count)
+    text: list[str | None] = [None] * count
+    return Homes(
+        [str(i) for i in range(count)], text, streets.x[streets.u[edge]], streets.y[streets.u[edge]],
+        nothing, nothing, text, text, nothing, np.empty(0, object), rng.random(count) < 0.3, text,
+        Attached(edge, streets.length_m[edge] / 2, np.full(count, 10.0), np.zeros(count, bool)),
+    )  # fmt: skip
 
 
 def routing(town: Network, weather: Conditions, rng: np.random.Generator) -> dict[str, float]:
@@ -95,25 +115,31 @@ def routing(town: Network, weather: Conditions, rng: np.random.Generator) -> dic
     graph = csr_matrix((np.repeat(town.length_m, 2), (tail, head)), (town.nodes, town.nodes))
     worst = weather.worst(0)
     nxt, label = np.empty(town.nodes, np.int32), np.empty(town.nodes, np.int32)
-    at = np.empty(town.nodes)
+    at, room = np.empty(town.nodes), np.empty(town.nodes, NODE)
     length = town.length_m.copy()
     search = backwards(town, weather, v_link, length)  # as scipy is given its matrix
 
     def ours() -> None:
         _kernels.latest_departure(
-            town.start, town.out, *search, length, v_link, worst.calm_s, worst.speeds, SLICE_S, goals,
-            np.full(50, HORIZON_S), nxt, at, label,
+            town.start, town.out, search, worst.rows, worst.speeds, weather.speeds.shape[1], SLICE_S, goals,
+            np.full(50, HORIZON_S), room, nxt, at, label,
         )  # fmt: skip
 
-    static = median(lambda: dijkstra(graph, indices=goals, min_only=True, directed=True))
-    moving = median(ours)
+    peer, own = side_by_side(
+        lambda: dijkstra(graph, indices=goals, min_only=True, directed=True), ours
+    )
+    static, moving = statistics.median(peer), statistics.median(own)
+    homes = homes_of(town, 100_000, rng)
     begun = time.process_time()
     for name in ("adult", "elderly", "impaired"):
-        latest_departures(town, weather, goals, cls=MOBILITY.index(name))
+        cls = MOBILITY.index(name)
+        found = latest_departures(town, weather, goals, cls=cls)
+        of_homes(town, homes, weather, found, cls=cls)
     three = time.process_time() - begun
     return {
         "nodes": town.nodes, "edges": town.edges, "scipy_static_ms": static * 1e3,
         "leave_by_all_nodes_ms": moving * 1e3, "leave_by_x_scipy": moving / static,
+        "leave_by_x_scipy_best": min(own) / min(peer), "buildings": homes.count,
         "leave_by_three_classes_s": three, "reached": int(np.isfinite(at).sum()),
     }  # fmt: skip
 
@@ -159,8 +185,6 @@ def crowd(
 def town_replicates(count: int) -> dict[str, float]:
     """Paired replicates of a town of 50,000 people on all cores."""
     from citymap.evacuation import replicates
-    from citymap.evacuation.attach import Attached
-    from citymap.evacuation.homes import Homes
     from citymap.evacuation.people import populate
     from citymap.evacuation.scenario import scenario_of
     from citymap.evacuation.shelters import Shelters
@@ -170,14 +194,7 @@ def town_replicates(count: int) -> dict[str, float]:
     rng = np.random.default_rng(3)
     streets = network(130, rng)
     n = 15_000
-    edge = rng.integers(0, streets.edges, n)
-    nothing = np.zeros(n)
-    text: list[str | None] = [None] * n
-    homes = Homes(
-        [str(i) for i in range(n)], text, streets.x[streets.u[edge]], streets.y[streets.u[edge]],
-        nothing, nothing, text, text, nothing, np.empty(0, object), rng.random(n) < 0.3, text,
-        Attached(edge, streets.length_m[edge] / 2, np.full(n, 10.0), np.zeros(n, bool)),
-    )  # fmt: skip
+    homes = homes_of(streets, n, rng)
     stop = rng.choice(streets.nodes, 30, replace=False).astype(np.int32)
     s = [str(k) for k in range(30)]
     shelters = Shelters(
@@ -218,7 +235,7 @@ def town_replicates(count: int) -> dict[str, float]:
 
 UXSIM = """
 import sys, time, json, uxsim, numpy as np
-side, count, hours, dn = 20, 30000, 1.0, 5
+side, count, hours, dn = 20, 10000, 1.0, 5
 W = uxsim.World(name="", deltan=dn, tmax=hours * 3600, print_mode=0, save_mode=0, show_mode=0, random_seed=0)
 nd = [[W.addNode(f"{i}_{j}", i * 500, j * 500) for j in range(side)] for i in range(side)]
 for i in range(side):
@@ -233,7 +250,7 @@ for _ in range(1000):
     if o is not d: W.adddemand(o, d, 0, hours * 1800, volume=count / 1000)
 t = time.process_time(); W.exec_simulation(); w = time.process_time() - t
 W.analyzer.basic_analysis(); a = W.analyzer
-print(json.dumps({"cpu_s": w, "m_s_per_s": a.total_travel_time / w / 1e6}))
+print(json.dumps({"vehicles": count, "crossings": side * side, "cpu_s": w, "m_s_per_s": a.total_travel_time / w / 1e6}))
 """
 
 
@@ -248,42 +265,80 @@ def peer_home() -> Path:
 
 
 def uxsim(home: Path) -> dict[str, float]:
-    """uxsim on a grid of 400 nodes."""
+    """uxsim on a grid of 400 nodes: vehicle seconds under way per processor second of its run."""
     done = subprocess.run(
-        [home / "bin" / "python", "-c", UXSIM], check=True, text=True, stdout=subprocess.PIPE
-    )
+        [home / "bin" / "python", "-c", UXSIM], check=True, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, timeout=PEER_LIMIT_S,
+    )  # fmt: skip
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def sumo(home: Path, vehicles: int = 40_000) -> dict[str, float]:
-    """SUMO meso on a grid of 60 × 60 nodes for an hour: vehicle seconds per wall second."""
+def _cpu_of(command: list[str | Path], folder: Path) -> float:
+    """Processor seconds of a program."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        command, check=True, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        timeout=PEER_LIMIT_S,
+    )  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _crossing(column: int, row: int) -> str:
+    """How netgenerate calls a crossing of its first 26 columns: A0, B3, …, Z9."""
+    return f"{chr(ord('A') + column)}{row}"
+
+
+def _street(a: tuple[int, int], b: tuple[int, int]) -> list[str]:
+    """Edges from a to b, along the row and then the column: a shortest way of the grid."""
+    places = [a]
+    for axis in (0, 1):
+        while places[-1][axis] != b[axis]:
+            at = list(places[-1])
+            at[axis] += 1 if b[axis] > at[axis] else -1
+            places.append((at[0], at[1]))
+    return [_crossing(*p) + _crossing(*q) for p, q in itertools.pairwise(places)]
+
+
+def sumo(home: Path, vehicles: int = 20_000, side: int = 26) -> dict[str, float]:
+    """SUMO meso on a grid of side × side crossings for an hour: vehicle seconds under way per processor
+    second.
+
+    The routes are given (its own router takes a multiple of the simulation for so many trips), and what
+    starting and reading the net and the routes costs is measured by a run that ends at once and
+    subtracted: both in favour of SUMO.
+    """
     folder = home / "bin"
     with tempfile.TemporaryDirectory(prefix="citymap-sumo-") as name:
         work = Path(name)
-        quiet: dict[str, Any] = {
-            "cwd": work,
-            "stdout": subprocess.DEVNULL,
-            "stderr": subprocess.DEVNULL,
-        }
-        subprocess.run([folder / "netgenerate", "--grid", "--grid.number", "60", "--grid.length", "100", "-o", "g.net.xml"], check=True, **quiet)  # fmt: skip
-        edges = re.findall(r'<edge id="([^":]+)" from', (work / "g.net.xml").read_text())
+        _cpu_of([folder / "netgenerate", "--grid", "--grid.number", str(side), "--grid.length", "100", "-o", "g.net.xml"], work)  # fmt: skip
         rng = np.random.default_rng(0)
         depart = np.sort(rng.uniform(0, 1800, vehicles))
-        trips = "\n".join(
-            f'<trip id="{i}" depart="{t:.1f}" from="{edges[a]}" to="{edges[b]}"/>'
-            for i, (t, a, b) in enumerate(
-                zip(depart, *rng.integers(0, len(edges), (2, vehicles)), strict=True)
-            )
-        )
-        (work / "t.xml").write_text(f"<routes>\n{trips}\n</routes>\n")
-        # Routes beforehand, so that only the simulation is timed.
-        subprocess.run([folder / "duarouter", "-n", "g.net.xml", "--route-files", "t.xml", "-o", "r.xml", "--ignore-errors"], check=True, **quiet)  # fmt: skip
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([folder / "sumo", "--mesosim", "-n", "g.net.xml", "-r", "r.xml", "--end", "3600", "--no-step-log", "--summary-output", "s.xml", "--statistic-output", "st.xml"], check=True, **quiet)  # fmt: skip
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        ends = rng.integers(0, side, (vehicles, 4))
+        lines = ["<routes>"]
+        for i, (t, (ax, ay, bx, by)) in enumerate(zip(depart.tolist(), ends.tolist(), strict=True)):
+            way = _street((ax, ay), (bx, by))
+            if way:
+                lines.append(f'<vehicle id="{i}" depart="{t:.1f}"><route edges="{" ".join(way)}"/></vehicle>')  # fmt: skip
+        (work / "r.xml").write_text("\n".join([*lines, "</routes>"]))
+        run = [folder / "sumo", "--mesosim", "-n", "g.net.xml", "-r", "r.xml", "--no-step-log", "--no-warnings"]  # fmt: skip
+        loading = _cpu_of([*run, "--end", "1"], work)
+        whole = _cpu_of([*run, "--end", "3600", "--summary-output", "s.xml"], work)
         running = [int(v) for v in re.findall(r' running="(\d+)"', (work / "s.xml").read_text())]
-    return {"cpu_s": seconds, "m_s_per_s": sum(running) / seconds / 1e6}
+    return {
+        "vehicles": vehicles, "crossings": side * side, "cpu_s": whole, "loading_cpu_s": loading,
+        "m_vehicle_s": sum(running) / 1e6, "m_s_per_s": sum(running) / max(whole - loading, 1e-3) / 1e6,
+    }  # fmt: skip
+
+
+def peer(work: Callable[[Path], dict[str, float]], home: Path) -> dict[str, Any]:
+    """A peer's figures, or why there are none: one that hangs must not take the others with it."""
+    try:
+        return dict(work(home))
+    except subprocess.TimeoutExpired:
+        return {"failed": f"not done after {PEER_LIMIT_S:.0f} s"}
+    except (subprocess.CalledProcessError, OSError, ValueError, IndexError) as e:
+        return {"failed": repr(e)[:300]}
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -308,10 +363,11 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         result[name] = sorted(runs, key=lambda r: r["cpu_s"])[1]
     if options.peers:
         home = peer_home()
-        result["sumo_meso"], result["uxsim"] = sumo(home), uxsim(home)
         rate = result["people_full_strict_fifo"]["m_person_s_per_s"]
-        result["times_sumo_meso"] = rate / result["sumo_meso"]["m_s_per_s"]
-        result["times_uxsim"] = rate / result["uxsim"]["m_s_per_s"]
+        for name, work in (("sumo_meso", sumo), ("uxsim", uxsim)):
+            found = result[name] = peer(work, home)
+            if "m_s_per_s" in found:
+                result[f"times_{name}"] = rate / found["m_s_per_s"]
     if options.replicates:
         result["replicates"] = town_replicates(options.replicates)
     print(json.dumps(result, indent=1))

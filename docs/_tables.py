@@ -67,12 +67,14 @@ def command_line() -> Any:
 
 def options(name: str | None) -> str:
     """Arguments and options of a command."""
-    command = command_line().commands[name]
+    return _described(f"citymap {name}", command_line().commands[name], heading=False)
+
+
+def _described(path: str, command: Any, *, heading: bool = True) -> str:
     if hasattr(command, "commands"):
-        return "\n".join(
-            f"### `citymap {name} {sub}`\n\n{one.help}\n\n{_options_of(one)}"
-            for sub, one in command.commands.items()
-        )
+        return "\n".join(_described(f"{path} {sub}", c) for sub, c in command.commands.items())
+    if heading:
+        return f"### `{path}`\n\n{command.help}\n\n{_options_of(command)}"
     return _options_of(command)
 
 

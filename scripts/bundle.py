@@ -1,6 +1,6 @@
 """`make bundle`: citymap and everything it needs as wheels in one archive that installs offline.
 
-python scripts/bundle.py [--out dist] [--extras postgresql,oidc]
+python scripts/bundle.py [--out dist] [--extras postgresql,oidc,mqtt]
 
 The wheels are for the Python and the system that runs this: build it on a machine like the one
 that will run citymap.
@@ -54,7 +54,7 @@ def main() -> None:
     """Build the wheel, fetch what it needs, pack both."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "dist")
-    parser.add_argument("--extras", default="postgresql,oidc")
+    parser.add_argument("--extras", default="postgresql,oidc,mqtt")
     given = parser.parse_args()
     out: Path = given.out.resolve()
     folder = out / "bundle"

@@ -9,12 +9,16 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 if "CITYMAP_RUN_FOLDER" not in os.environ:  # counters of the tests go with them
     os.environ["CITYMAP_RUN_FOLDER"] = tempfile.mkdtemp(prefix="citymap-tests-")
     atexit.register(shutil.rmtree, os.environ["CITYMAP_RUN_FOLDER"], ignore_errors=True)
+
+settings.register_profile("any machine", deadline=None)  # time is for benchmarks/
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

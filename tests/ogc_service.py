@@ -52,7 +52,7 @@ def make(root: Path) -> Workspace:
     workspace.hazards.mkdir()
     depth_grid(workspace.hazards / "river-L2.tif")
     (workspace.hazards / "river-L2.toml").write_text(
-        'id = "river-L2"\nlegend = "depth"\nname = "みどり川"\nscale = "L2"\nvintage = "2024"\n', encoding="utf-8"
+        'id = "river-L2"\nquantity = "depth"\nhazard = "river_flood"\nlegend = "depth"\nname = "みどり川"\nscale = "L2"\nvintage = "2024"\n', encoding="utf-8"
     )  # fmt: skip
     (workspace.root / "scenarios/breach").mkdir(parents=True)
     depth_grid(workspace.root / "scenarios/breach/max_depth.tif")
@@ -75,6 +75,16 @@ def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    """Until somebody listens at a port of this machine."""
+    for _ in range(300):
+        with socket.socket() as one:
+            if one.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"nobody listens at {port}")
 
 
 @contextmanager

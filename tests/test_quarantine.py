@@ -63,6 +63,18 @@ def test_a_document_type_declaration_is_no_citygml() -> None:
     assert media_type(b'<?xml version="1.0"?><!DOCTYPE x><core:CityModel>') is None
 
 
+def test_every_upload_of_a_page_goes_through_quarantine() -> None:
+    """`citymap.ui.uploads` alone may take a file from a browser."""
+    widgets = {"file_uploader", "camera_input", "audio_input", "chat_input"}
+    found = [
+        path.relative_to(SOURCE).as_posix()
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in widgets
+    ]
+    assert found == ["ui/uploads.py"]
+
+
 def test_rasters_are_opened_with_a_named_driver_only() -> None:
     """A VRT under another name makes GDAL read any file of the server, or connect."""
     loose = []

@@ -41,8 +41,8 @@ OPEN = {
     "/api/overlays.json", "/overlays/{id}/{stamp}/{z:int}/{x:int}/{y:int}.{suffix}",
     "/overlays/{id}/{stamp}/tileset/{path:path}",
     "/api/buildings/{gml_id:path}", "/api/view.json",
-    "/api/place", "/status.json", "/search.json", "/area.json", "/shelters.json",
-    "/site.json", "/words/{lang}.json", "/sw.js", "/home",
+    "/api/place", "/status.json", "/search.json", "/area.json", "/shelters.json", "/wifi.json",
+    "/site.json", "/words/{lang}.json", "/sw.js", "/home", "/paper/files",
     "/api/reports",  # anybody may report; with low trust
     "/api/reports/form.json", "/report", "/report/sw.js",
     "/ngsi-ld/v1/entities", "/ngsi-ld/v1/entities/{entity:path}", "/ngsi-ld/v1/types",
@@ -53,9 +53,11 @@ OPEN = {
     "/open311/v2/requests.{form}", "/open311/v2/requests/{number}.{form}", "/open311/v2/tokens/{token}.{form}",
     "/ogc/collections/{collection}/map",
     "/ogc/collections/{collection}/coverage", "/ogc/tiles", "/ogc/tiles/WebMercatorQuad",
+    "/ogc/tiles/WebMercatorQuad/tilejson.json", "/ogc/tiles/WebMercatorQuad/style.json",
     "/ogc/tiles/WebMercatorQuad/{matrix}/{row}/{column}", "/ogc/tileMatrixSets",
     "/ogc/tileMatrixSets/WebMercatorQuad", "/ogc/3dtiles/tileset.json", "/ogc/stac",
-    "/ogc/stac/{collection}", "/ogc/dcat",
+    "/ogc/stac/{collection}", "/ogc/dcat", "/ogc/processes", "/ogc/processes/{process}",
+    "/ogc/processes/{process}/execution", "/ogc/jobs", "/ogc/jobs/{job}", "/ogc/jobs/{job}/results",
     "/feeds/reports.geojson", "/feeds/reports.rss", "/feeds/closures.geojson", "/feeds/photos/{name}",
     "/healthz", "/metrics", "/auth/login", "/auth/logout", "/auth/session",  # /metrics: by address
 }  # fmt: skip
@@ -233,15 +235,16 @@ def test_every_page_as_every_role(
     )
     listed: list[list[str]] = []
 
-    def navigation(pages: list[Any], **_: Any) -> Any:
-        listed.append([p.url_path for p in pages])
+    def navigation(groups: dict[str, list[Any]], **_: Any) -> Any:
+        pages = [page for group in groups.values() for page in group]
+        listed.append(sorted(p.url_path for p in pages))
         return pages[0]
 
     monkeypatch.setattr("streamlit.navigation", navigation)
     monkeypatch.setattr("streamlit.Page", lambda path, url_path, **_: _Quiet(url_path))
     at = AppTest.from_file(str(UI / "main.py"), default_timeout=30).run()
     assert not at.exception
-    allowed = [p.url_path for p in PAGES if role.reaches(p.role)]
+    allowed = sorted(p.url_path for p in PAGES if role.reaches(p.role))
     assert listed == ([allowed] if role.reaches(Role.STAFF) else [])
 
 

@@ -1,5 +1,5 @@
 /** The position inside a JPEG's EXIF; phones that strip it (iOS) give none. Degrees, lon before lat. */
-export type LonLat = {lon: number; lat: number};
+import type {LonLat} from '../light/area';
 
 export function positionOf(bytes: ArrayBuffer): LonLat | null {
   try {

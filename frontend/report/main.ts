@@ -1,10 +1,13 @@
 /** The report form: what, where, photos, send; everything is kept on the device first. */
+import {type AreaData, type LonLat, nearest} from '../light/area';
+import {OrderStrip} from '../light/order_strip';
+import '../light/order_strip.css';
+import {Live} from '../residents/status';
 import {el} from '../src/ui/dom';
-import {type AreaData, AreaMap, nearest} from './area';
-import type {LonLat} from './exif';
 import {icon} from './icons';
 import {taken} from './photo';
 import {type Item, type Kept, Queue, uuid} from './queue';
+import {ReportMap} from './report_map';
 import {firstLang, type Lang, LANGS, lang, pick, serverLang, setLang, t, type Title} from './texts';
 import './style.css';
 
@@ -24,6 +27,11 @@ const base = new URL('./', location.href);
 const queue = new Queue(base);
 const heard = 'BroadcastChannel' in window ? new BroadcastChannel(`reports ${base.pathname}`) : null;
 const app = document.querySelector<HTMLElement>('#app')!;
+const drillNote = el('p', {class: 'drill-note', hidden: true});
+const strip = new OrderStrip(new Live(new URL('../status.json', base)), t, serverLang, (_, status) => {
+  drillNote.hidden = status?.order.mode !== 'drill';
+  drillNote.textContent = t('drill.note');
+});
 const DEPTHS: [string, number][] = [['ankle', 0.1], ['knee', 0.4], ['waist', 0.8], ['chest', 1.2]];
 const AGES = [0, 30, 60, 180];
 const AGAIN_MS = 30_000;
@@ -34,7 +42,7 @@ let draft = fresh();
 let view: 'new' | 'list' = 'new';
 let items: Item[] = [];
 let shown: string[] = []; // object URLs of the photos on the page
-let map: AreaMap | null = null;
+let map: ReportMap | null = null;
 let toast: {text: string; bad?: boolean; id?: string} | null = null;
 let missing = '';
 let placeNote = '';
@@ -177,7 +185,7 @@ async function search(words: string): Promise<Found[]> {
 // -- page ------------------------------------------------------------------------------------------
 
 function choices<T>(label: string, list: [T, string][], now: T | null, press: (value: T | null) => void): HTMLElement {
-  const group = el('div', {class: 'chips', role: 'group', 'aria-label': label});
+  const group = el('div', {class: `chips of${list.length}`, role: 'group', 'aria-label': label});
   for (const [value, text] of list) {
     group.append(el('button', {type: 'button', role: 'radio', 'aria-checked': String(value === now), onclick: () => press(value === now ? null : value)}, text));
   }
@@ -207,7 +215,7 @@ function whatCard(): HTMLElement {
 }
 
 function whereCard(): HTMLElement {
-  map = new AreaMap(data!.map, (at) => choose({...at, accuracy: null, source: 'map'}, false), t('where.map.label'));
+  map = new ReportMap(data!.map, (at) => choose({...at, accuracy: null, source: 'map'}, false), t('where.map.label'));
   if (draft.where) map.show(draft.where, draft.where.accuracy, true);
   const results = el('ul', {class: 'found'});
   const words = el('input', {type: 'search', 'aria-label': t('search'), placeholder: t('search'), maxlength: 80, enterkeyhint: 'search'});
@@ -310,7 +318,7 @@ function moreCard(category: Category | undefined): HTMLElement {
   }
   parts.push(el('label', {class: 'field'}, t('when')),
     choices(t('when'), AGES.map((m) => [m, t(`when.${m}`)] as [number, string]), draft.ago, (ago) => set({ago: ago ?? 0})));
-  return el('section', {class: 'card'}, ...parts,
+  return card(`4. ${t('more')}`, ...parts,
     el('label', {class: 'field', for: 'text'}, t('text')), text,
     el('label', {class: 'field', for: 'contact'}, t('contact')), contact, el('p', {class: 'help'}, t('contact.help')));
 }
@@ -413,6 +421,7 @@ function header(): HTMLElement[] {
 
 function render(): void {
   document.documentElement.lang = serverLang();
+  document.documentElement.dataset.words = lang();
   document.title = t('title');
   const y = scrollY;
   map = null;
@@ -426,7 +435,8 @@ function render(): void {
   } else {
     parts.push(said, items.length ? el('ul', {class: 'items'}, ...items.map(itemRow)) : el('p', {class: 'blank'}, t('list.none')));
   }
-  app.replaceChildren(...parts.filter((p): p is Node => p !== null));
+  app.replaceChildren(strip.box, drillNote, ...parts.filter((p): p is Node => p !== null));
+  strip.draw();
   renderCount();
   if (data && view === 'new') {
     sayPlace();
@@ -447,6 +457,7 @@ async function start(): Promise<void> {
   if (draft.category && !data?.categories.some((c) => c.code === draft.category)) draft.category = null;
   items = await queue.items().catch(() => []);
   render();
+  strip.start();
   heard?.addEventListener('message', () => void refresh());
   const sayOffline = (): void => {
     document.querySelector<HTMLElement>('#offline')!.hidden = navigator.onLine;

@@ -1,5 +1,6 @@
 /** A photo on its way in: the position is read first, then it is made smaller, upright, without metadata. */
-import {type LonLat, positionOf} from './exif';
+import type {LonLat} from '../light/area';
+import {positionOf} from './exif';
 
 const SIDE = 1600;
 const QUALITY = 0.82;

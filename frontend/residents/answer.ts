@@ -1,5 +1,7 @@
 /** The answer in words: what to expect, whether to stay, where to go. */
 import {el} from '../src/ui/dom';
+import {leaveBy, noWalking} from './leave_by';
+import {waterNow} from './water';
 import type {HazardSet, Place, Shelter} from './record';
 import type {Live, Opening} from './status';
 import {has, lang, t} from './words';
@@ -57,19 +59,26 @@ function setWords(one: HazardSet): HTMLElement {
     ...lines.filter((l): l is string => !!l).map((line) => el('span', {}, line)));
 }
 
-function shelterCard(s: Shelter, number: number, live: Live, show: (n: number) => void): HTMLElement {
+function detourWords({more_m: more, depth_m: depth}: {more_m: number | null; depth_m: number | null}): string {
+  const words = more === null ? t('closed_no_way') : more > 0 ? t('closed_detour', {m: more}) : t('closed_other');
+  return depth ? `${words} ${t('closed_depth', {m: depth})}` : words;
+}
+
+function shelterCard(s: Shelter, number: number, live: Live, stays: boolean, show: (n: number) => void): HTMLElement {
   const state = live.opening(s.place_id);
   const lines: [string, string][] = [];
-  if (s.route) {
+  if (stays) lines.push(['warn', t('act_no_walk')]);
+  else if (s.route) {
     lines.push(['way', t('walk', {min: s.walk_min!, m: s.walk_m!})]);
     lines.push(s.in_water_m ? ['warn', t('walk_wet', {m: s.in_water_m})] : ['fine', t('walk_dry')]);
   } else lines.push(['warn', t('no_route', {m: s.away_m})]);
+  if (s.detour && !stays) lines.push(['warn closed', detourWords(s.detour)]);
   lines.push(s.use === 'upper_floors' ? ['warn', t('use_upper', {floor: s.dry_floor ?? '?'})] : ['fine', t('use_usable')]);
   if (s.wifi) lines.push(['fine', s.wifi.floods === false ? t('wifi_yes') : `${t('wifi_yes')}（${t(s.wifi.floods ? 'wifi_floods' : 'wifi_unknown')}）`]);
   return el('li', {class: 'shelter'},
     el('h4', {}, shelterName(s)), el('p', {class: `opening ${state.state}`}, openingWords(state)),
     ...lines.map(([kind, line]) => el('p', {class: kind}, line)),
-    s.route ? el('button', {type: 'button', class: 'plain', onclick: () => show(number), 'aria-label': `${t('show_map')} ${shelterName(s)}`}, t('show_map')) : null);
+    s.route && !stays ? el('button', {type: 'button', class: 'plain', onclick: () => show(number), 'aria-label': `${t('show_map')} ${shelterName(s)}`}, t('show_map')) : null);
 }
 
 export type Actions = {floor: number | null; setFloor: (n: number) => void; setHazard: (h: string) => void; showWay: (n: number) => void};
@@ -79,6 +88,7 @@ export function answer(place: Place, label: string, live: Live, act: Actions): H
   const active = live.now !== null && live.now.order.mode !== 'normal';
   const shelters = ordered(place.shelters, (id) => live.opening(id), active);
   place.shelters = shelters;
+  const stays = noWalking(place, live);
   const reasons = place.verdict === 'outside_assumed_area' ? [] : place.reasons.filter((r) => r !== 'outside');
   const floor = el('p', {class: 'floor', 'aria-live': 'polite'}, act.floor === null ? '' : floorWords(place, act.floor));
   const choose = (n: number): void => {
@@ -91,6 +101,7 @@ export function answer(place: Place, label: string, live: Live, act: Actions): H
     el('h2', {id: 'answer-title'}, label),
     el('p', {class: `verdict ${place.verdict}`}, t(`verdict_${place.verdict}`)),
     worst ? el('p', {class: 'lead'}, `${depthWords(worst)}${worst.duration_h ? ` · ${durationWords(worst.duration_h)}` : ''}`) : null,
+    leaveBy(place, live),
     place.verdict === 'stay_upstairs' ? el('p', {class: 'warn'}, t('stay_conditions')) : null,
     reasons.length ? el('ul', {class: 'reasons'}, ...reasons.map((r) => el('li', {}, reason(r)))) : null,
     el('fieldset', {class: 'floors'}, el('legend', {}, t('floor_question')),
@@ -98,13 +109,14 @@ export function answer(place: Place, label: string, live: Live, act: Actions): H
         el('input', {type: 'radio', name: 'floor', value: n, checked: act.floor === n, onchange: () => choose(n)}),
         el('span', {}, n === 5 ? t('floor_5') : t('floor_n', {n}))))),
     floor,
+    waterNow(live, place.lon, place.lat),
     el('h3', {}, t('shelters')),
     place.hazards.length > 1
       ? el('label', {class: 'hazard'}, t('hazard_choose'), el('select', {onchange: (e: Event) => act.setHazard((e.target as HTMLSelectElement).value)} as never,
           ...place.hazards.map((h) => el('option', {value: h, selected: h === place.hazard}, hazardName(h)))))
       : place.hazard ? el('p', {class: 'quiet'}, hazardName(place.hazard)) : null,
     shelters.length
-      ? el('ol', {class: 'shelters'}, ...shelters.map((s, i) => shelterCard(s, i, live, act.showWay)))
+      ? el('ol', {class: 'shelters'}, ...shelters.map((s, i) => shelterCard(s, i, live, stays, act.showWay)))
       : el('p', {class: 'warn'}, t('shelters_none')),
     sets.length
       ? el('details', {}, el('summary', {}, t('details')), el('ul', {class: 'sets'}, ...sets.map(setWords)))

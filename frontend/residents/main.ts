@@ -1,13 +1,15 @@
 /** The residents' page: the order first, then the place in words, then a map. */
-import type {AreaData} from '../report/area';
+import type {AreaData} from '../light/area';
 import {el} from '../src/ui/dom';
 import {answer, shelterName} from './answer';
+import {noWalking} from './leave_by';
 import {ask, OutsideMap, type Place, type Site} from './record';
 import {type Hit, Search, type SearchFile} from './search';
 import type {SmallMap} from './small_map';
 import {Live, type Status} from './status';
 import {type Household, NOBODY, timeline} from './timeline';
-import {firstLanguage, htmlLang, lang, load, moment, t} from './words';
+import {gaugeWords, stateAt, warningLines} from './water';
+import {fetched, firstLanguage, htmlLang, lang, likely, load, moment, t} from './words';
 import './style.css';
 
 const root = new URL(location.pathname.endsWith('/home/') ? '../' : './', location.href);
@@ -15,6 +17,7 @@ const query = new URLSearchParams(location.search);
 const app = document.querySelector<HTMLElement>('#app')!;
 const live = new Live(new URL('status.json', root));
 const REFRESH_MS = 60_000;
+const TURN_MS = 12_000;
 const keep = {
   get: (key: string): string | null => {
     try {
@@ -89,7 +92,27 @@ async function refresh(): Promise<void> {
   await live.refresh();
   drawBanner();
   drawFoot();
-  if (place) drawAnswer();
+  if (!place) return;
+  const said = ruled();
+  if (said !== null && ruledBefore !== null && said !== ruledBefore) await askAgain(said);
+  else ruledBefore ??= said;
+  drawAnswer();
+}
+
+/** What the server minds when it answers for a place: the order and the release of 退避期限. */
+const ruled = (): string | null => (live.now ? JSON.stringify([live.now.order, live.now.leave_by ?? null]) : null);
+let ruledBefore: string | null = null;
+
+async function askAgain(said: string): Promise<void> {
+  const at = place!;
+  try {
+    const found = await ask(root, site, at.lon, at.lat, at.hazard);
+    if (place !== at) return;
+    place = found;
+    ruledBefore = said;
+  } catch {
+    // The old answer stays; what no longer holds of it is not shown.
+  }
 }
 
 // -- asking ------------------------------------------------------------------------------------------
@@ -142,6 +165,7 @@ async function choose(lon: number, lat: number, name: string, hazard: string | n
     const found = await ask(root, site, lon, lat, hazard);
     if (mine !== asking) return;
     place = found;
+    ruledBefore = ruled();
     middleOf = middle;
     label = name || (found.building?.name ?? (found.district?.name ? t('near', {name: found.district.name}) : t('here')));
     history.replaceState(null, '', `#at=${lon.toFixed(5)},${lat.toFixed(5)}`);
@@ -173,6 +197,7 @@ function locate(): void {
 // -- showing -----------------------------------------------------------------------------------------
 
 function drawAnswer(): void {
+  drawWarnings();
   if (!place) return;
   const open = [...shown.querySelectorAll('details')].map((d) => d.open);
   shown.replaceChildren(
@@ -189,13 +214,21 @@ function drawAnswer(): void {
   [...shown.querySelectorAll('details')].forEach((d, i) => (d.open = open[i] ?? false));
 }
 
+/** This page with the place, for a QR code on paper; what stands behind # never reaches a server. */
+function pageUrl(): string {
+  const url = new URL(root);
+  url.search = `?lang=${lang()}`;
+  url.hash = place ? `at=${place.lon.toFixed(5)},${place.lat.toFixed(5)}` : '';
+  return url.href;
+}
+
 const mapUrl = (at: Place): string => `${new URL('map/', root).href}?lang=${htmlLang() === 'ja' ? 'ja' : 'en'}#v=17/${at.lat.toFixed(5)}/${at.lon.toFixed(5)}/0/50`;
 
 function getMap(): Promise<SmallMap> {
   area ??= (async () => {
     const [module, answer] = await Promise.all([import('./small_map'), fetch(new URL('area.json', site.data ? new URL(site.data, root) : root))]);
     if (!answer.ok) throw new Error(String(answer.status));
-    return new module.SmallMap((await answer.json()) as AreaData, (lon, lat) => void choose(lon, lat, ''), t('map_label'));
+    return new module.SmallMap((await answer.json()) as AreaData, ({lon, lat}) => void choose(lon, lat, ''), t('map_label'));
   })().catch((error: unknown) => {
     area = null;
     throw error;
@@ -206,6 +239,7 @@ function getMap(): Promise<SmallMap> {
 async function drawMap(way: number, look = false): Promise<void> {
   try {
     const map = await getMap();
+    map.opening = (id) => live.opening(id).state;
     if (!mapBox.contains(map.canvas)) {
       mapBox.replaceChildren(map.canvas, el('div', {class: 'zoom'},
         el('button', {type: 'button', onclick: () => map.zoom(1.5), 'aria-label': '+'}, '+'),
@@ -213,7 +247,7 @@ async function drawMap(way: number, look = false): Promise<void> {
     }
     mapBox.hidden = false;
     if (!mapBox.isConnected) shown.replaceChildren(mapBox);
-    map.show(place, way);
+    map.show(place, way, place ? noWalking(place, live) : false);
     if (look) mapBox.scrollIntoView({behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth', block: 'center'});
   } catch {
     mapBox.hidden = true; // the words above say the same
@@ -227,14 +261,27 @@ function drawTimeline(): void {
     document.body.dataset.print = 'timeline';
     window.print();
     delete document.body.dataset.print;
-  });
+  }, pageUrl());
   shown.append(box);
   box.querySelector('h2')!.scrollIntoView({block: 'start'});
 }
 
 const foot = el('footer', {});
 
+const warned = el('section', {class: 'warned', hidden: true, 'aria-live': 'polite'});
+
+/** Warnings before a place is asked for; an answer says them itself. */
+function drawWarnings(): void {
+  const lines = place || !heard ? null : warningLines(live);
+  const text = (lines ?? []).map((l) => l.textContent).join('|');
+  warned.hidden = !lines;
+  if (warned.dataset.said === text) return;
+  warned.dataset.said = text;
+  warned.replaceChildren(el('h2', {}, t('water_warnings')), el('ul', {class: 'sets'}, ...(lines ?? [])));
+}
+
 function drawFoot(): void {
+  drawWarnings();
   const status = live.now;
   const open = status ? Object.entries(status.openings).filter(([, o]) => o.state === 'open') : [];
   foot.replaceChildren(
@@ -263,7 +310,7 @@ function drawPage(): void {
       el('div', {class: 'row'},
         el('button', {type: 'button', class: 'plain', onclick: locate}, t('gps')),
         el('button', {type: 'button', class: 'plain', onclick: () => void drawMap(0, true)}, t('on_map')))),
-    results, shown);
+    warned, results, shown);
   drawResults();
   app.replaceChildren(el('a', {class: 'skip', href: '#answer'}, t('skip')), banner, header,
     site.fictional ? el('p', {class: 'fictional'}, t('fictional')) : '', main, foot);
@@ -273,6 +320,24 @@ function drawPage(): void {
 }
 
 // -- a screen on a wall ------------------------------------------------------------------------------
+
+/** Nobody scrolls a wall: what does not fit comes by turns. */
+function turnPage(): void {
+  const {scrollHeight} = document.documentElement;
+  const covered = document.querySelector<HTMLElement>('.banner')?.offsetHeight ?? 0;
+  const next = scrollY + Math.max(innerHeight - covered, innerHeight / 4) * 0.85;
+  scrollTo({top: scrollY + innerHeight >= scrollHeight - 2 ? 0 : next});
+}
+
+/** The gauges that matter on a wall: those over a threshold, and how many nobody can tell of. */
+function signs(): HTMLElement[] {
+  const gauges = live.now?.water ?? [];
+  const high = gauges.filter((g) => ['caution', 'evacuation', 'danger'].includes(stateAt(g, live.moment)));
+  const lost = gauges.filter((g) => stateAt(g, live.moment) === 'unknown').length;
+  if (!gauges.length) return [];
+  return [el('h2', {}, t('water')), el('ul', {}, ...high.map((g) => el('li', {class: 'gauge'}, `${g.river} ${g.name}　${gaugeWords(g, live.moment)[1]}`)),
+    lost ? el('li', {class: 'unknown'}, `${t('water_unknown')}: ${lost}`) : '', !high.length && !lost ? el('li', {}, t('water_all_below')) : '')];
+}
 
 async function drawSignage(): Promise<void> {
   document.body.classList.add('signage');
@@ -290,8 +355,11 @@ async function drawSignage(): Promise<void> {
   app.replaceChildren(
     el('header', {}, el('h1', {}, `${cityName()} ${t('signage')}`)),
     el('div', {class: 'banner'}, ...(status ? orderParts(status) : [el('p', {}, t('status_unknown'))])),
-    el('main', {}, el('h2', {}, t('open_list')),
+    el('main', {},
+      el('section', {}, el('h2', {}, t('open_list')),
       status && open.length ? el('ul', {}, ...open.map(([id, o]) => el('li', {}, `${names.get(id) ?? id}　${t(`open_${o.state}`)}${o.head_count === null ? '' : ` ${t('people', {n: o.head_count})}`}`))) : el('p', {}, status ? t('open_none') : t('status_unknown'))),
+      el('section', {}, ...(warningLines(live) ? [el('h2', {}, t('water_warnings')), el('ul', {}, ...warningLines(live)!)] : []),
+        ...signs())),
     el('footer', {}, el('p', {}, status ? t('status_of', {time: moment(status.as_of)}) : ''))
   );
 }
@@ -302,7 +370,7 @@ async function speak(code: string): Promise<void> {
   await load(root, code);
   keep.set('lang', code);
   area = null;
-  banner.dataset.said = '';
+  banner.dataset.said = warned.dataset.said = '';
   drawPage();
   if (place) void drawMap(0);
 }
@@ -313,14 +381,20 @@ function asked(): [number, number] | null {
   return Math.abs(lon) <= 180 && Math.abs(lat) <= 90 ? [lon, lat] : null;
 }
 
+const saves = (): boolean => (navigator as Navigator & {connection?: {saveData?: boolean}}).connection?.saveData === true;
+
 async function start(): Promise<void> {
+  const guess = likely(query.get('lang'), keep.get('lang'), navigator.languages);
+  const early = fetched(root, guess).catch(() => null); // side by side: every round trip counts on a slow line
   const answer = await fetch(new URL('site.json', root));
   if (!answer.ok) throw new Error(String(answer.status));
   site = (await answer.json()) as Site;
-  await load(root, firstLanguage(site.languages.map((l) => l.code), query.get('lang'), keep.get('lang'), navigator.languages));
+  const wanted = firstLanguage(site.languages.map((l) => l.code), query.get('lang'), keep.get('lang'), navigator.languages);
+  await load(root, wanted, wanted === guess ? early : null);
   if (query.get('mode') === 'signage') {
     await drawSignage();
     setInterval(() => void drawSignage(), REFRESH_MS);
+    setInterval(turnPage, TURN_MS);
     return;
   }
   const first = live.refresh();
@@ -330,6 +404,7 @@ async function start(): Promise<void> {
     drawBanner();
     drawFoot();
     if (place) drawAnswer();
+    if (!saves()) void getSearch().catch(() => undefined); // the service worker fetches it anyway: now it is there when a name is typed
   });
   setInterval(() => void refresh(), REFRESH_MS);
   addEventListener('online', () => void refresh());

@@ -1,4 +1,5 @@
 /** The record of a place, from the server or from the files of a static site. */
+import type {Instead, LeaveBy, Limit} from './leave_by';
 import type {Opening} from './status';
 
 export type HazardSet = {
@@ -9,22 +10,23 @@ export type HazardSet = {
 export type Shelter = {
   place_id: string; name: string; name_en: string | null; lon: number; lat: number; use: string; dry_floor: number | null;
   wifi: {floods: boolean | null} | null; away_m: number; walk_m: number | null; walk_min: number | null;
-  in_water_m: number | null; route: [number, number][] | null; no_route: string | null; opening?: Opening;
+  in_water_m: number | null; route: [number, number][] | null; no_route: string | null;
+  detour?: {more_m: number | null; depth_m: number | null} | null; opening?: Opening;
 };
 export type Wifi = {name: string; ssid: string | null; area: string | null; lon: number; lat: number; away_m: number};
 export type Place = {
   lon: number; lat: number; district: {id: string; name: string | null} | null;
   building: {gml_id: string; name: string | null; storeys: number | null} | null;
   hazard: string | null; hazards: string[]; verdict: string; reasons: string[]; dry_floor: number | null;
-  sets: HazardSet[]; shelters: Shelter[]; wifi: Wifi[];
+  sets: HazardSet[]; shelters: Shelter[]; wifi: Wifi[]; leave_by: LeaveBy | null; instead: Instead;
 };
 export type Site = {
   name: string; name_en: string; fictional: boolean; languages: {code: string; name: string}[];
   bbox: [number, number, number, number]; data: string | null; grid: {z: number; cells: number} | null; made: string; map3d: boolean;
 };
 type Tile = {
-  west: number; south: number; east: number; north: number; records: Omit<Place, 'lon' | 'lat' | 'building' | 'hazards' | 'shelters' | 'wifi'>[];
-  buildings: [number[], number, Place['building']][]; ground: number[]; shelters: Record<string, Shelter[][]>; wifi: Wifi[];
+  west: number; south: number; east: number; north: number; records: Omit<Place, 'lon' | 'lat' | 'building' | 'hazards' | 'shelters' | 'wifi' | 'leave_by'>[];
+  leave_by?: LeaveBy | null; buildings: [number[], number, Place['building'], (Limit[] | null)?][]; ground: number[]; shelters: Record<string, Shelter[][]>; wifi: Wifi[];
 };
 
 export class OutsideMap extends Error {}
@@ -75,5 +77,6 @@ export function fromTile(tile: Tile, cells: number, lon: number, lat: number, ha
   const chosen = hazard ?? record.hazard;
   const hazards = Object.keys(tile.shelters);
   const shelters = chosen ? (tile.shelters[chosen]?.[cell] ?? []) : [];
-  return {...record, lon, lat, building: on ? on[2] : null, hazard: chosen, hazards, shelters, wifi: tile.wifi};
+  const leave_by = tile.leave_by ? {...tile.leave_by, mobility: on?.[3] ?? tile.leave_by.mobility} : null;
+  return {...record, lon, lat, building: on ? on[2] : null, hazard: chosen, hazards, shelters, wifi: tile.wifi, leave_by};
 }

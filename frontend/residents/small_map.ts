@@ -1,51 +1,19 @@
-/** The light 2-D map: lines and names on a canvas, the place, the shelters and the way. */
-import {type AreaData, Plane} from '../report/area';
+/** The light 2-D map of the page: the place, the shelters and the way. */
+import {AreaMap, MOST, type Write} from '../light/area_map';
 import type {Place} from './record';
 
-type Point = [number, number];
-const COLOURS = {land: '#f3f1ec', water: '#a9cbe3', wide: '#ffffff', edge: '#a9a59b', narrow: '#c9c5bb', district: '#8a8f98', rail: '#7b8087'};
-const MOST = 4; // pixels a metre
-const FONT = "'BIZ UDPGothic', 'Hiragino Sans', 'Noto Sans JP', 'Noto Sans CJK JP', sans-serif";
-
-export class SmallMap {
-  readonly canvas = document.createElement('canvas');
-  private readonly plane: Plane;
-  private readonly paths = new Map<string, Path2D>();
-  private middle: Point;
-  private scale = 0;
+export class SmallMap extends AreaMap {
   private place: Place | null = null;
-  private route = 0;
-  private pointers = new Map<number, Point>();
-  private moved = 0;
-  private drawing = 0;
+  private route: number | null = 0;
+  /** How a shelter stands now. */
+  opening: (id: string) => string = () => 'unknown';
 
-  constructor(private readonly data: AreaData, private readonly chosen: (lon: number, lat: number) => void, label: string) {
-    this.plane = new Plane(data);
-    this.middle = [this.plane.width / 2, this.plane.height / 2];
-    for (const [name, lines] of Object.entries(data.lines)) {
-      const path = new Path2D();
-      for (const coded of lines) this.plane.line(coded).forEach(([x, y], i) => (i ? path.lineTo(x, y) : path.moveTo(x, y)));
-      this.paths.set(name, path);
-    }
-    const {canvas} = this;
-    canvas.tabIndex = 0;
-    canvas.setAttribute('role', 'application');
-    canvas.setAttribute('aria-label', label);
-    canvas.addEventListener('pointerdown', this.down);
-    canvas.addEventListener('pointermove', this.move);
-    canvas.addEventListener('pointerup', this.up);
-    canvas.addEventListener('pointercancel', this.up);
-    canvas.addEventListener('wheel', this.wheel, {passive: false});
-    canvas.addEventListener('keydown', this.key);
-    new ResizeObserver(() => this.draw()).observe(canvas);
-  }
-
-  /** The place with its shelters; `route` is the number of the shelter whose way is drawn. */
-  show(place: Place | null, route = 0): void {
+  /** The place with its shelters; `route` is the number of the shelter whose way is drawn, unless it is too late to walk. */
+  show(place: Place | null, route = 0, tooLate = false): void {
     this.place = place;
-    this.route = route;
+    this.route = tooLate ? null : route;
     if (place) {
-      const way = place.shelters[route]?.route ?? [];
+      const way = (this.route === null ? null : place.shelters[this.route]?.route) ?? [];
       const points = [[place.lon, place.lat], ...way].map(([lon, lat]) => this.plane.metres({lon, lat}));
       const xs = points.map((p) => p[0]);
       const ys = points.map((p) => p[1]);
@@ -56,131 +24,8 @@ export class SmallMap {
     this.draw();
   }
 
-  zoom(by: number): void {
-    this.scaleBy(by, this.canvas.clientWidth / 2, this.canvas.clientHeight / 2);
-  }
-
-  private at(px: number, py: number): Point {
-    return [this.middle[0] + (px - this.canvas.clientWidth / 2) / this.scale, this.middle[1] - (py - this.canvas.clientHeight / 2) / this.scale];
-  }
-
-  private pixel([x, y]: Point): Point {
-    return [this.canvas.clientWidth / 2 + (x - this.middle[0]) * this.scale, this.canvas.clientHeight / 2 - (y - this.middle[1]) * this.scale];
-  }
-
-  private scaleBy(by: number, px: number, py: number): void {
-    const held = this.at(px, py);
-    const least = Math.min(this.canvas.clientWidth / this.plane.width, this.canvas.clientHeight / this.plane.height) * 0.8;
-    this.scale = Math.min(MOST, Math.max(least, this.scale * by));
-    const now = this.at(px, py);
-    this.middle = [this.middle[0] + held[0] - now[0], this.middle[1] + held[1] - now[1]];
-    this.draw();
-  }
-
-  private pan(dx: number, dy: number): void {
-    this.middle = [this.middle[0] - dx / this.scale, this.middle[1] + dy / this.scale];
-    this.draw();
-  }
-
-  private spot(event: PointerEvent): Point {
-    const box = this.canvas.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  }
-
-  private down = (event: PointerEvent): void => {
-    this.canvas.setPointerCapture(event.pointerId);
-    if (!this.pointers.size) this.moved = 0;
-    this.pointers.set(event.pointerId, this.spot(event));
-  };
-
-  private move = (event: PointerEvent): void => {
-    const before = this.pointers.get(event.pointerId);
-    if (!before) return;
-    const now = this.spot(event);
-    const other = [...this.pointers].find(([id]) => id !== event.pointerId)?.[1];
-    this.moved += Math.abs(now[0] - before[0]) + Math.abs(now[1] - before[1]);
-    if (other) {
-      const apart = (p: Point) => Math.hypot(p[0] - other[0], p[1] - other[1]) || 1;
-      this.scaleBy(apart(now) / apart(before), (now[0] + other[0]) / 2, (now[1] + other[1]) / 2);
-    } else if (this.moved > 6) this.pan(now[0] - before[0], now[1] - before[1]);
-    this.pointers.set(event.pointerId, now);
-  };
-
-  private up = (event: PointerEvent): void => {
-    const last = this.pointers.delete(event.pointerId) && this.pointers.size === 0;
-    if (last && event.type === 'pointerup' && this.moved <= 6) this.choose(...this.spot(event));
-  };
-
-  private choose(px: number, py: number): void {
-    const {lon, lat} = this.plane.degrees(this.at(px, py));
-    this.chosen(lon, lat);
-  }
-
-  private wheel = (event: WheelEvent): void => {
-    event.preventDefault();
-    const box = this.canvas.getBoundingClientRect();
-    this.scaleBy(event.deltaY < 0 ? 1.25 : 0.8, event.clientX - box.left, event.clientY - box.top);
-  };
-
-  private key = (event: KeyboardEvent): void => {
-    const step: Record<string, Point> = {ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40]};
-    if (event.key in step) this.pan(...step[event.key]);
-    else if (event.key === '+' || event.key === '=') this.zoom(1.5);
-    else if (event.key === '-') this.zoom(1 / 1.5);
-    else if (event.key === 'Enter' || event.key === ' ') this.choose(this.canvas.clientWidth / 2, this.canvas.clientHeight / 2);
-    else return;
-    event.preventDefault();
-  };
-
-  private draw(): void {
-    this.drawing ||= requestAnimationFrame(() => {
-      this.drawing = 0;
-      this.paint();
-    });
-  }
-
-  private paint(): void {
-    const {canvas, middle} = this;
-    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-    const context = width && height ? canvas.getContext('2d') : null;
-    if (!context) return;
-    if (!this.scale) this.scale = Math.max(width / this.plane.width, height / this.plane.height);
-    const {scale} = this;
-    const ratio = Math.min(3, devicePixelRatio || 1);
-    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-      canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(height * ratio);
-    }
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.fillStyle = COLOURS.land;
-    context.fillRect(0, 0, canvas.width, canvas.height);
-    context.setTransform(ratio * scale, 0, 0, -ratio * scale, ratio * (width / 2 - middle[0] * scale), ratio * (height / 2 + middle[1] * scale));
-    context.lineJoin = context.lineCap = 'round';
-    const stroke = (name: string, colour: string, px: number, dash: number[] = []): void => {
-      const path = this.paths.get(name);
-      if (!path) return;
-      context.strokeStyle = colour;
-      context.lineWidth = px / scale;
-      context.setLineDash(dash.map((d) => d / scale));
-      context.stroke(path);
-    };
-    context.fillStyle = COLOURS.water;
-    const water = this.paths.get('water');
-    if (water) context.fill(water, 'evenodd');
-    stroke('district', COLOURS.district, 1, [3, 4]);
-    if (scale > 0.05) stroke('narrow', COLOURS.narrow, Math.max(1.2, 5 * scale));
-    stroke('wide', COLOURS.edge, Math.max(3.5, 12 * scale));
-    stroke('wide', COLOURS.wide, Math.max(2, 9 * scale));
-    stroke('rail', COLOURS.rail, 2.5, [8, 4]);
-    context.setLineDash([]);
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.way(context);
-    this.names(context, width, height);
-    this.marks(context);
-  }
-
-  private way(context: CanvasRenderingContext2D): void {
-    const way = this.place?.shelters[this.route]?.route;
+  protected under(context: CanvasRenderingContext2D): void {
+    const way = this.route === null ? null : this.place?.shelters[this.route]?.route;
     if (!way) return;
     for (const [colour, px] of [['#ffffff', 9], ['#0017c1', 5]] as const) {
       context.beginPath();
@@ -195,31 +40,15 @@ export class SmallMap {
     }
   }
 
-  private names(context: CanvasRenderingContext2D, width: number, height: number): void {
-    const taken: [number, number, number, number][] = [];
-    context.textAlign = 'center';
-    context.lineWidth = 3;
-    const one = (name: string, [x, y]: Point, size: number, colour: string): void => {
-      if (x < 0 || y < 0 || x > width || y > height) return;
-      context.font = `${size}px ${FONT}`;
-      const half = context.measureText(name).width / 2 + 4;
-      const box: [number, number, number, number] = [x - half, y - size - 6, x + half, y + 6];
-      if (taken.some((b) => box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1])) return;
-      taken.push(box);
-      context.strokeStyle = '#fff';
-      context.strokeText(name, x, y - 5);
-      context.fillStyle = colour;
-      context.fillText(name, x, y - 5);
-    };
+  protected names(write: Write): void {
     for (const s of this.place?.shelters ?? []) {
       const [x, y] = this.pixel(this.plane.metres({lon: s.lon, lat: s.lat}));
-      one(s.name, [x, y - 12], 14, '#0017c1');
+      write(s.name, [x, y - 12], 14, '#0017c1');
     }
-    if (this.scale > 0.12) for (const mark of this.data.landmarks) one(mark.name, this.pixel(this.plane.step(mark.at)), 12, '#1a4f2e');
-    for (const mark of this.data.districts) one(mark.name, this.pixel(this.plane.step(mark.at)), 13, '#4d4f55');
+    this.known(write, false);
   }
 
-  private marks(context: CanvasRenderingContext2D): void {
+  protected marks(context: CanvasRenderingContext2D): void {
     context.lineWidth = 3;
     context.strokeStyle = '#fff';
     for (const s of this.place?.shelters ?? []) {
@@ -229,7 +58,20 @@ export class SmallMap {
       context.fillStyle = '#0017c1';
       context.fill();
       context.stroke();
+      const state = this.opening(s.place_id);
+      if (state !== 'unknown') this.letter(context, [x, y], {open: '○', full: '満', closed: '×'}[state] ?? '');
     }
+    for (const w of this.place?.wifi ?? []) {
+      const [x, y] = this.pixel(this.plane.metres({lon: w.lon, lat: w.lat}));
+      context.fillStyle = '#fff';
+      context.strokeStyle = '#115a36';
+      context.beginPath();
+      context.rect(x - 8, y - 8, 16, 16);
+      context.fill();
+      context.stroke();
+      this.letter(context, [x, y], 'W', '#115a36');
+    }
+    context.strokeStyle = '#fff';
     if (!this.place) return;
     const [x, y] = this.pixel(this.plane.metres(this.place));
     context.beginPath();
@@ -240,5 +82,13 @@ export class SmallMap {
     context.fillStyle = '#ce0000';
     context.fill();
     context.stroke();
+  }
+
+  private letter(context: CanvasRenderingContext2D, [x, y]: [number, number], text: string, colour = '#fff'): void {
+    context.fillStyle = colour;
+    context.font = "700 12px 'BIZ UDPGothic', 'Noto Sans CJK JP', sans-serif";
+    context.textAlign = 'center';
+    context.textBaseline = 'middle';
+    context.fillText(text, x, y + 1);
   }
 }

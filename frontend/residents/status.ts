@@ -4,7 +4,15 @@ export type Order = {
   mode: 'normal' | 'disaster' | 'drill'; level: number | null; hazard: string;
   districts: {id: string; name: string}[]; message: Record<string, string>; since: string | null;
 };
-export type Status = {order: Order; openings: Record<string, Opening>; closures: unknown[] | null; as_of: string; max_age_s: number};
+export type Released = {release: string; scenario: string; start: string; margin_min: number; drill: boolean};
+export type Gauge = {
+  station_id: string; name: string; river: string; kind: 'river' | 'inundation'; lon: number | null; lat: number | null;
+  state: 'unknown' | 'unrated' | 'below' | 'standby' | 'caution' | 'evacuation' | 'danger'; value_m: number | null; rise_m_h: number | null;
+  observed_at: string | null; fresh_until: string | null; by_staff: boolean;
+};
+export type Warned = {hazard: string; area: string; state: 'in_force' | 'unknown'; level: number | null; name: string | null; last_level: number | null; last_name: string | null; at: string};
+export type Warnings = {known: boolean; checked_at: string | null; fresh_until: string | null; items: Warned[]};
+export type Status = {water?: Gauge[] | null; warnings?: Warnings | null; order: Order; leave_by?: Released | null; openings: Record<string, Opening>; closures: unknown[] | null; as_of: string; max_age_s: number};
 type Heard = {status: Status; ageAtHearing: number; heardAt: number};
 
 const AHEAD_S = 120; // a moment in the future beyond this is a wrong clock, and nothing is known
@@ -44,6 +52,18 @@ export class Live {
     if (!this.heard) return null;
     const age = this.heard.ageAtHearing + (this.clock() - this.heard.heardAt) / 1000;
     return age >= -AHEAD_S && age <= this.heard.status.max_age_s ? this.heard.status : null;
+  }
+
+  /** The moment now, by the server's clock where it was heard. */
+  get clockMs(): number {
+    const heard = this.heard;
+    return heard ? Date.parse(heard.status.as_of) + heard.ageAtHearing * 1000 + (this.clock() - heard.heardAt) : Date.now();
+  }
+
+  /** What time it is (ms) by the clock of the one who told the status; the own clock where nobody did. */
+  get moment(): number {
+    if (!this.heard) return Date.now();
+    return Date.parse(this.heard.status.as_of) + this.heard.ageAtHearing * 1000 + (this.clock() - this.heard.heardAt);
   }
 
   opening(place: string): Opening {

@@ -18,8 +18,10 @@ export function steps(who: Household, mustLeave: boolean): string[][] {
   ];
 }
 
-export function timeline(place: Place | null, label: string, who: Household, changed: (who: Household) => void, print: () => void): HTMLElement {
+export function timeline(place: Place | null, label: string, who: Household, changed: (who: Household) => void, print: () => void, url: string): HTMLElement {
   const made = el('div', {class: 'timeline'});
+  const code = el('div', {class: 'qr'});
+  void import('../light/qr').then(({qr}) => code.append(qr(url, t('tl_qr')), el('p', {}, t('tl_qr')))).catch(() => undefined); // the words stand without it
   const draw = (): void => {
     const best = place?.shelters[0];
     const walk = best ? (best.walk_min === null ? `${best.away_m}m` : t('walk', {min: best.walk_min, m: best.walk_m!})) : '';
@@ -42,5 +44,5 @@ export function timeline(place: Place | null, label: string, who: Household, cha
   return el('section', {class: 'household', 'aria-labelledby': 'tl'},
     el('h2', {id: 'tl'}, t('timeline')), el('p', {class: 'quiet'}, t('timeline_note')),
     el('fieldset', {class: 'ticks'}, el('legend', {}, t('tl_who')), ...(Object.keys(NOBODY) as (keyof Household)[]).map(box)),
-    made, el('button', {type: 'button', class: 'main', onclick: print}, t('tl_print')));
+    made, code, el('button', {type: 'button', class: 'main', onclick: print}, t('tl_print')));
 }

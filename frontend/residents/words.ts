@@ -9,10 +9,15 @@ export const lang = (): string => code;
 /** What the `lang` attribute understands: やさしい日本語 is Japanese. */
 export const htmlLang = (): string => (code === 'easy' ? 'ja' : code);
 
-export async function load(root: URL, wanted: string): Promise<void> {
+export async function fetched(root: URL, wanted: string): Promise<Words> {
   const answer = await fetch(new URL(`words/${wanted}.json`, root));
   if (!answer.ok) throw new Error(`words ${answer.status}`);
-  words = (await answer.json()) as Words;
+  return (await answer.json()) as Words;
+}
+
+/** Speak `wanted`, by words that were asked for `early` where they came. */
+export async function load(root: URL, wanted: string, early: Promise<Words | null> | null = null): Promise<void> {
+  words = (await early) ?? (await fetched(root, wanted));
   code = wanted;
   document.documentElement.lang = htmlLang();
 }
@@ -33,6 +38,12 @@ export function firstLanguage(known: readonly string[], asked: string | null, ke
     if (found) return found;
   }
   return browser.length && known.includes('en') ? 'en' : 'ja';
+}
+
+/** The language that is asked for before it is known which ones the city offers. */
+export function likely(asked: string | null, kept: string | null, browser: readonly string[]): string {
+  const named = [asked, kept].find((name) => name && /^[\w-]{2,12}$/.test(name));
+  return named ?? (browser[0]?.toLowerCase().startsWith('ja') ?? true ? 'ja' : 'en');
 }
 
 /** A moment as people say it. */

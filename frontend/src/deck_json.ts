@@ -7,11 +7,12 @@ import {
 } from '@deck.gl/layers';
 
 import {readRules, type State, type View} from './state';
+import {readWish, type WaterWish} from './water/wish';
 
-const OWN = new Set(['CityBuildingsLayer', 'CityBaseLayer']);
+const OWN = new Set(['CityBuildingsLayer', 'CityBaseLayer', 'CityWaterLayer']);
 
 export type Described = {
-  view?: View; buildings?: Partial<Pick<State, 'colourBy' | 'rules' | 'mode' | 'opacity'>>; layers: Layer[];
+  view?: View; buildings?: Partial<Pick<State, 'colourBy' | 'rules' | 'mode' | 'opacity'>>; layers: Layer[]; water: WaterWish | null;
 };
 
 /** Every URL in the description must be of our own origin. */
@@ -23,7 +24,7 @@ function sameOrigin(value: unknown): boolean {
 }
 
 export function readDeck(json: unknown): Described {
-  const out: Described = {layers: []};
+  const out: Described = {layers: [], water: null};
   if (!json || typeof json !== 'object') return out;
   const spec = json as {initialViewState?: Record<string, number>; layers?: Record<string, unknown>[]};
   const v = spec.initialViewState;
@@ -39,7 +40,8 @@ export function readDeck(json: unknown): Described {
         mode: layer.mode === '2d' ? '2d' : '3d',
         opacity: typeof layer.opacity === 'number' ? layer.opacity : 1
       };
-    } else if (!OWN.has(String(layer['@@type'])) && sameOrigin(layer)) foreign.push(layer);
+    } else if (layer['@@type'] === 'CityWaterLayer') out.water = readWish(layer);
+    else if (!OWN.has(String(layer['@@type'])) && sameOrigin(layer)) foreign.push(layer);
   }
   if (foreign.length) {
     const configuration = new JSONConfiguration({

@@ -1,25 +1,33 @@
 /** Starts the page: reads the manifest and the URL, joins map, panel and bridge around one state. */
 import './ui/style.css';
+import '../light/order_strip.css';
 
+import {OrderStrip} from '../light/order_strip';
+import {Live} from '../residents/status';
 import {Bridge, type Incoming} from './bridge';
 import {readDeck} from './deck_json';
-import {loadOwnWording, pick, setLang, t, type Lang} from './i18n';
+import {LANGUAGES, htmlLang, loadOwnWording, nextLang, pick, setLang, t, type Lang} from './i18n';
 import {BUILDING, paint, type Rule} from './legend';
 import {City, type Attribute} from './manifest';
 import {MapView, type Hit} from './map_view';
 import {areaM2, lengthM, sayArea, sayLength, type Point} from './measure';
 import {loadOverlays, type Overlay} from './overlays';
+import {loadPlayback} from './people_playback';
+import {CityPlaces} from './places';
 import {fromHash, readRules, toHash, type State, type View} from './state';
 import {Chrome} from './ui/chrome';
 import {el} from './ui/dom';
 import {key as entryKey} from './ui/legend_box';
+import {PeopleBar} from './ui/people_bar';
 import {printSheet} from './ui/print_sheet';
 import type {Found} from './ui/search';
+import {WaterPlayback} from './water_playback';
 import {canRise, raised} from './whatif';
 
 const query = new URLSearchParams(location.search);
 const wantedLang = (): Lang => {
   const asked = query.get('lang') ?? navigator.language;
+  if (asked === 'easy') return 'easy';
   return asked.startsWith('ja') ? 'ja' : 'en';
 };
 
@@ -34,17 +42,23 @@ class Page {
   private paintedFor = '';
   private overlays = new Map<string, Overlay>();
   private measuring: Point[] | null = null;
+  private water!: WaterPlayback;
+  private live = new Live(new URL('../status.json', location.href));
+  private places = new CityPlaces(this.live);
+  private strip = new OrderStrip(this.live, t, () => this.state.lang, (height) => this.ordered(height));
   matching = 0;
+  private player: PeopleBar | null = null;
+  private asked = 0; // playbacks wished for, the last one counts
 
   constructor() {
     this.state = fromHash(location.hash, query.has('lang') || !navigator.language.startsWith('en') ? wantedLang() : 'en');
-    if (query.get('lang') === 'ja' || query.get('lang') === 'en') this.state.lang = query.get('lang') as Lang;
+    if (LANGUAGES.includes(query.get('lang') as Lang)) this.state.lang = query.get('lang') as Lang;
     this.bridge = new Bridge((m) => void this.receive(m));
   }
 
   async start(): Promise<void> {
     setLang(this.state.lang);
-    document.documentElement.lang = this.state.lang;
+    document.documentElement.lang = htmlLang(this.state.lang);
     const root = document.getElementById('chrome') as HTMLElement;
     const wording = loadOwnWording('../api/messages.json');
     const skeleton = el('div', {class: 'loading', role: 'status'}, t('loading'));
@@ -76,19 +90,51 @@ class Page {
       overlayFailed: (id) => this.chrome.overlayFailed(id, this.state)
     });
     this.chrome = new Chrome(root, this.city, this.actions(), query.get('panel') !== '0');
+    this.chrome.places = this.places;
     this.chrome.build(this.state);
+    this.water = this.playback(root);
+    document.documentElement.classList.toggle('embedded', window.parent !== window); // the page around says it
+    document.body.prepend(this.strip.box);
+    this.strip.start();
     this.fit();
     if (first) this.map.fly(this.home(), true);
-    addEventListener('resize', () => this.fit());
+    addEventListener('resize', () => {
+      this.fit();
+      this.water.redraw();
+    });
     await this.repaint();
     this.map.draw();
     if (this.state.selected) await this.select(this.state.selected, false);
     addEventListener('keydown', (e) => this.keyboard(e));
     void this.fetchOverlays();
+    if (this.chrome.hasPanel) void this.fetchPlaces();
     const deck = query.get('deck');
     if (deck) await this.fetchDeck(deck);
+    if (this.state.water) void this.water.show({...this.state.water}, first);
     this.bridge.send('ready');
     setInterval(() => this.chrome.loading(!this.map.stats().loaded), 400);
+  }
+
+  private playback(root: HTMLElement): WaterPlayback {
+    return new WaterPlayback({
+      root, relief: () => this.map.relief, draw: (layers) => this.map.setPlayed(layers), fail: (key) => this.fail(key), say: (key) => this.chrome.toast(t(key)),
+      mark: (at) => this.map.mark(at), changed: (water) => this.change({water}, false), pixels: () => this.map.map.getCanvas().width,
+      fitTo: (box) => this.map.map.fitBounds(box, {padding: 40, duration: 0, pitch: this.map.view.pitch, bearing: this.map.view.bearing})
+    });
+  }
+
+  private async fetchPlaces(): Promise<void> {
+    await this.places.load(new URL('..', location.href));
+    this.map.setPoints(() => (this.chrome.hasPanel ? this.places.layers(this.state.off, this.map.view.zoom) : []));
+    this.chrome.render(this.state);
+  }
+
+  /** The order was asked for: the page below the strip moves down, and openings are drawn as they are now. */
+  private ordered(height: number): void {
+    document.documentElement.style.setProperty('--strip', `${height}px`);
+    this.map?.map.resize();
+    this.map?.draw();
+    this.chrome?.renderPlaces(this.state);
   }
 
   private async fetchOverlays(): Promise<void> {
@@ -132,6 +178,7 @@ class Page {
     history.replaceState(null, '', `#${toHash(this.state)}`);
     if (!draw || !this.map) return;
     this.map.setState(this.state);
+    if (part.mode) this.water.redraw();
     this.chrome.render(this.state);
     void this.repaint();
   }
@@ -182,6 +229,7 @@ class Page {
       this.showMeasure();
       return;
     }
+    void this.water.click(hit.lon, hit.lat);
     let gmlId: string | null = null;
     if (hit.row !== null) {
       try {
@@ -191,7 +239,10 @@ class Page {
       } catch {
         this.fail('error.card');
       }
-    } else this.show(-1, null, null);
+    } else {
+      this.show(-1, null, null);
+      this.chrome.showPlace(this.places.card(hit.properties, () => this.chrome.showPlace(null)));
+    }
     this.bridge.send('click', {lon: hit.lon, lat: hit.lat, row: hit.row, gml_id: gmlId, layer: hit.layer, properties: hit.properties});
   }
 
@@ -231,6 +282,7 @@ class Page {
       gsi: (gsi) => {
         this.change({gsi});
         this.chrome.build(this.state);
+        this.water.rebuild();
       },
       overlayToggle: (id) => {
         const on = this.state.overlays.filter((s) => s.id !== id);
@@ -267,7 +319,7 @@ class Page {
       home: () => this.map.fly(this.home()),
       locate: () => this.locate(),
       fullscreen: () => void (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen?.().catch(() => undefined)),
-      lang: () => this.setLanguage(this.state.lang === 'ja' ? 'en' : 'ja')
+      lang: () => this.setLanguage(nextLang(this.state.lang))
     };
   }
 
@@ -286,7 +338,7 @@ class Page {
     const name = this.state.lang === 'en' && m.name_en ? m.name_en : m.name;
     const attribute = this.city.attribute(this.state.colourBy);
     const sheet = printSheet({
-      title: [name, attribute ? pick(attribute.title) : t('app'), this.state.rise ? t('rise.by', {m: this.state.rise}) : ''].filter(Boolean).join('　'),
+      title: [document.body.dataset.order === 'drill' ? `【${t('order.mark')}】` : '', name, attribute ? pick(attribute.title) : t('app'), this.state.rise ? t('rise.by', {m: this.state.rise}) : ''].filter(Boolean).join('　'),
       picture: url, bearing: this.map.view.bearing, metresPerPixel, widthPx: width, heightPx: height,
       legend: this.chrome.legends(), credit: this.chrome.credits(shown), note: `${this.map.view.pitch > 5 ? t('print.tilted') : ''}${t('print.note')}`
     });
@@ -297,9 +349,12 @@ class Page {
 
   private setLanguage(lang: Lang): void {
     setLang(lang);
-    document.documentElement.lang = lang;
+    document.documentElement.lang = htmlLang(lang);
     this.change({lang}, false);
     this.chrome.build(this.state);
+    this.water.rebuild();
+    this.strip.draw();
+    this.map.draw();
     if (this.selectedRow >= 0) void this.city.card(this.selectedRow).then((r) => this.chrome.showCard(r));
   }
 
@@ -321,7 +376,7 @@ class Page {
       ArrowUp: () => this.map.turn(e.shiftKey ? {pitch: Math.min(v.pitch + 10, 75)} : {pan: [0, -step]}),
       ArrowDown: () => this.map.turn(e.shiftKey ? {pitch: Math.max(v.pitch - 10, 0)} : {pan: [0, step]}),
       '+': () => this.map.turn({zoom: v.zoom + 0.5}), '=': () => this.map.turn({zoom: v.zoom + 0.5}), '-': () => this.map.turn({zoom: v.zoom - 0.5}),
-      n: () => this.map.turn({bearing: 0}), '2': () => this.actions().mode('2d'), '3': () => this.actions().mode('3d'),
+      k: () => this.water.toggle(), n: () => this.map.turn({bearing: 0}), '2': () => this.actions().mode('2d'), '3': () => this.actions().mode('3d'),
       Escape: () => {
         if (this.measuring) this.actions().measure();
         else if (this.selectedRow >= 0) this.show(-1, null, null);
@@ -348,20 +403,61 @@ class Page {
     this.described = view;
     if (described.buildings) this.change(described.buildings);
     this.map.setExtra(described.layers);
+    if (this.bridge.framed || described.water) {
+      const same = described.water?.name === this.state.water?.name;
+      this.change({water: same && described.water ? {...described.water, at: described.water.at ?? this.state.water?.at ?? null} : described.water}, false);
+      void this.water.show(this.state.water && {...this.state.water});
+    }
   }
 
   private async receive(m: Incoming): Promise<void> {
     if (m.type === 'deck') this.applyDeck(m.json);
     else if (m.type === 'colour') this.change({colourBy: typeof m.by === 'string' ? m.by : null});
+    else if (m.type === 'own') this.own(m);
     else if (m.type === 'filter') this.change({rules: readRules(m.rules)});
     else if (m.type === 'highlight') {
       if (typeof m.gml_id === 'string') await this.select(m.gml_id, m.fly === true);
       else this.show(-1, null, null);
-    } else if (m.type === 'lang' && (m.lang === 'ja' || m.lang === 'en')) {
-      if (m.lang !== this.state.lang) this.setLanguage(m.lang);
-    } else if (m.type === 'panel') {
+    } else if (m.type === 'lang' && LANGUAGES.includes(m.lang as Lang)) {
+      if (m.lang !== this.state.lang) this.setLanguage(m.lang as Lang);
+    } else if (m.type === 'people') await this.play(m);
+    else if (m.type === 'panel') {
       this.chrome.setPanel(m.visible === true, this.state);
+      this.water.rebuild();
       this.fit();
+    }
+  }
+
+  /** A column that the framing page brings, to colour by. */
+  private own({attribute, data}: Incoming): void {
+    const given = attribute as Attribute | null;
+    if (!given || typeof given.id !== 'string' || !Array.isArray(given.legend) || typeof data !== 'string') return;
+    if (!this.city.own(given, data)) this.fail('error.own');
+    else {
+      this.paintedFor = ''; // the same id may bring other values
+      void this.repaint();
+    }
+  }
+
+  /** An evacuation plan to play: addresses of its people and of its water; no address ends it. */
+  private async play({people, water, flood}: Incoming): Promise<void> {
+    this.player?.remove();
+    this.player = null;
+    this.map.setMoving([]);
+    const wish = ++this.asked;
+    if (typeof people !== 'string') return;
+    try {
+      const playback = await loadPlayback(people, typeof water === 'string' ? water : null);
+      if (wish !== this.asked) return;
+      const draw = (): void => this.map.setMoving(playback.layers());
+      this.player = new PeopleBar(playback, draw, playback.water ? 'shown' : flood === true ? 'missing' : 'none');
+      this.player.show();
+      const [west, south, east, north] = playback.bbox;
+      this.map.lookAt([west, south, east, north], this.player.height);
+      draw();
+    } catch (error) {
+      console.warn('citymap:', error);
+      this.fail('error.people');
     }
   }
 
@@ -383,6 +479,7 @@ class Page {
     return {
       state: () => this.state, stats: () => this.map?.stats(), matching: () => this.matching, selectedRow: () => this.selectedRow,
       select: (id: string) => this.select(id, true), map: () => this.map?.map,
+      player: () => this.player, water: () => this.water?.stats,
       heapMb: () => ((performance as unknown as {memory?: {usedJSHeapSize: number}}).memory?.usedJSHeapSize ?? 0) / 1e6
     };
   }

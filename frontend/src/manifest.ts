@@ -76,6 +76,16 @@ export class City {
     return column;
   }
 
+  /** A column of the framing page's own, one byte a building; false where it does not fit this city. */
+  own(attribute: Attribute, data: string): boolean {
+    const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+    if (bytes.length !== this.manifest.buildings.count || attribute.dtype !== 'uint8') return false;
+    const others = this.manifest.attributes.filter((a) => a.id !== attribute.id);
+    this.manifest.attributes = [...others, attribute];
+    this.columns.set(attribute.id, Promise.resolve(bytes));
+    return true;
+  }
+
   /** The bytes behind `buildings.dots`. */
   async dots(): Promise<ArrayBuffer> {
     const response = await fetch(this.url(this.manifest.buildings.dots?.url ?? ''));

@@ -31,13 +31,20 @@ export class MapView {
   private shown: Uint8Array | null = null;
   private selected = -1;
   private extra: Layer[] = [];
+  private played: Layer[] = [];
+  private still: Layer[] = []; // everything but what is played
+  private marker: maplibregl.Marker | null = null;
+  private points: (() => Layer[]) | null = null;
   private stack: OverlayStack | null = null;
   private tilesets: Overlay[] = [];
   private measured: Point[] = [];
   private tilesLoaded = 0;
   private far = false; // so far that dots stand for buildings
   private dots: Dots | null | undefined;
+  private pictured = false;
   private reduced = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  private moving: Layer[] = [];
+  private above: MapboxOverlay | null = null; // what moves: on a canvas of its own, so that the map below rests
 
   constructor(container: HTMLElement, private city: City, private state: State, private on: Handlers) {
     const v = state.view as View;
@@ -53,11 +60,13 @@ export class MapView {
     this.map.on('click', (e) => this.click(e));
     this.map.on('moveend', () => this.moved());
     this.map.on('zoom', () => this.far !== this.isFar() && this.draw());
+    this.map.on('zoomend', () => this.points && this.draw());
     this.map.on('error', (e) => {
       const source = (e as {sourceId?: string}).sourceId;
       if (source?.startsWith('ov-')) this.on.overlayFailed(source.slice(3));
       if (String(e.error?.message ?? '').includes('WebGL')) this.on.fail('error.webgl');
     });
+    this.map.on('render', () => this.markFirstPicture());
     this.map.once('load', () => {
       this.draw(); // names exist now: the buildings go below them
       this.moved();
@@ -67,6 +76,13 @@ export class MapView {
   get view(): View {
     const {lng, lat} = this.map.getCenter();
     return {lon: lng, lat, zoom: this.map.getZoom(), pitch: this.map.getPitch(), bearing: this.map.getBearing()};
+  }
+
+  /** The moment from which the page is of use, for `benchmarks/staff_map.py`: buildings stand there in their colours. */
+  private markFirstPicture(): void {
+    if (this.pictured || !this.colours.version || !(this.far ? this.dots : this.stats().selectedTiles)) return;
+    this.pictured = true;
+    performance.mark('citymap:first-picture');
   }
 
   private moved(): void {
@@ -149,11 +165,48 @@ export class MapView {
 
   setExtra(layers: Layer[]): void {
     this.extra = layers;
+    if (this.moving.length) this.setMoving(this.moving);
+    else this.draw();
+  }
+
+  /** What a playback draws at this moment, above the buildings; cheap enough for every frame. */
+  setPlayed(layers: Layer[]): void {
+    this.played = layers;
+    this.compose();
+  }
+
+  /** A pin at a place, on the relief where there is one. */
+  mark(at: {lon: number; lat: number} | null): void {
+    this.marker?.remove();
+    this.marker = at ? new maplibregl.Marker({color: '#0017c1'}).setLngLat([at.lon, at.lat]).addTo(this.map) : null;
+  }
+
+  /** Metres of the map's plane 0, where the relief is drawn; null on the flat map. */
+  get relief(): {datum: number | null; geoid: number} {
+    return {datum: this.state.mode === '3d' ? this.city.datum : null, geoid: this.city.manifest.geoid_m ?? 0};
+  }
+
+  /** Points that are drawn over everything, asked for anew at every drawing. */
+  setPoints(points: () => Layer[]): void {
+    this.points = points;
     this.draw();
   }
 
   /** How far right and up of the page's middle a place flown to shall lie, clear of the panel (px). */
   offset: [number, number] = [0, 0];
+
+  /** Layers that change every frame; the map and its buildings are not drawn anew for them. */
+  setMoving(layers: Layer[]): void {
+    if (!this.above) {
+      if (!layers.length) return;
+      this.above = new MapboxOverlay({interleaved: false, layers: []});
+      this.map.addControl(this.above as unknown as maplibregl.IControl);
+    }
+    const began = layers.length > 0 && this.moving.length === 0;
+    this.moving = layers;
+    this.above.setProps({layers: layers.length ? [...layers, ...this.extra] : []});
+    if (began || !layers.length) this.draw(); // what a page added stands above the people
+  }
 
   draw(): void {
     const {mode, off, opacity} = this.state;
@@ -165,7 +218,13 @@ export class MapView {
     }
     if (!off.includes('buildings')) layers.push(mode === '3d' ? this.tiles(opacity) : this.footprints(opacity));
     const beforeId = this.map.getLayer('place-label') ? 'place-label' : undefined;
-    this.overlay.setProps({layers: [...layers, ...this.foreign(), ...this.extra, ...measureLayers(this.measured)].map((l) => l.clone({beforeId} as never))});
+    this.still = [...layers, ...this.foreign(), ...(this.moving.length ? [] : this.extra), ...(this.points?.() ?? []), ...measureLayers(this.measured)].map((l) => l.clone({beforeId} as never));
+    this.compose();
+  }
+
+  private compose(): void {
+    const beforeId = this.map.getLayer('place-label') ? 'place-label' : undefined;
+    this.overlay.setProps({layers: [...this.still, ...this.played.map((l) => l.clone({beforeId} as never))]});
   }
 
   /** 3D Tiles of others that are on. */
@@ -239,6 +298,11 @@ export class MapView {
   fly(view: Partial<View> & {lon: number; lat: number}, atOnce = false): void {
     const target = {center: [view.lon, view.lat] as [number, number], zoom: view.zoom ?? this.map.getZoom(), pitch: view.pitch ?? this.map.getPitch(), bearing: view.bearing ?? this.map.getBearing()};
     this.map.easeTo({...target, offset: this.offset, duration: this.reduced || atOnce ? 0 : 700});
+  }
+
+  /** The whole of a box from straight above, clear of so many pixels at the bottom. */
+  lookAt([west, south, east, north]: [number, number, number, number], bottom: number): void {
+    this.map.fitBounds([[west, south], [east, north]], {pitch: 0, bearing: 0, padding: {top: 12, left: 12, right: 60, bottom}, duration: 0});
   }
 
   turn(change: {bearing?: number; pitch?: number; zoom?: number; pan?: [number, number]}): void {

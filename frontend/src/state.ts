@@ -2,15 +2,16 @@
 import type {Lang} from './i18n';
 import type {Rule} from './legend';
 import {shownFromText, shownToText, type Shown} from './overlays';
+import {wishFromText, wishToText, type WaterWish} from './water/wish';
 
 export type View = {lon: number; lat: number; zoom: number; pitch: number; bearing: number};
 export type State = {
   view: View | null; mode: '3d' | '2d'; colourBy: string | null; rules: Rule[]; selected: string | null;
-  off: string[]; opacity: number; lang: Lang; gsi: boolean; overlays: Shown[]; rise: number;
+  off: string[]; opacity: number; lang: Lang; gsi: boolean; overlays: Shown[]; rise: number; water: WaterWish | null;
 };
 
 export const initial = (lang: Lang): State => ({
-  view: null, mode: '3d', colourBy: null, rules: [], selected: null, off: [], opacity: 1, lang, gsi: false, overlays: [], rise: 0
+  view: null, mode: '3d', colourBy: null, rules: [], selected: null, off: [], opacity: 1, lang, gsi: false, overlays: [], rise: 0, water: null
 });
 
 const number = (text: string | undefined, low: number, high: number): number | null => {
@@ -35,6 +36,7 @@ export function toHash(s: State): string {
   if (s.gsi) q.set('gsi', '1');
   if (s.overlays.length) q.set('ov', shownToText(s.overlays));
   if (s.rise) q.set('up', s.rise.toFixed(1));
+  if (s.water) q.set('w', wishToText(s.water));
   return q.toString();
 }
 
@@ -55,10 +57,11 @@ export function fromHash(hash: string, lang: Lang): State {
   s.selected = q.get('s');
   s.off = (q.get('off') ?? '').split('.').filter((x) => /^[a-z]+$/.test(x));
   s.opacity = number(q.get('o') ?? undefined, 0, 1) ?? 1;
-  if (q.get('l') === 'en') s.lang = 'en';
+  if (q.get('l') === 'en' || q.get('l') === 'easy') s.lang = q.get('l') as Lang;
   s.gsi = q.get('gsi') === '1';
   s.overlays = shownFromText(q.get('ov'));
   s.rise = number(q.get('up') ?? undefined, 0, 5) ?? 0;
+  s.water = wishFromText(q.get('w'));
   return s;
 }
 

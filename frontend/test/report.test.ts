@@ -5,7 +5,7 @@ import {describe, expect, it} from 'vitest';
 import easy from '../report/i18n/easy.json';
 import en from '../report/i18n/en.json';
 import ja from '../report/i18n/ja.json';
-import {nearest, Plane} from '../report/area';
+import {nearest, Plane} from '../light/area';
 import {positionOf} from '../report/exif';
 import {after, type Item, uuid} from '../report/queue';
 import {firstLang} from '../report/texts';

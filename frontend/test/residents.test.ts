@@ -9,7 +9,7 @@ import {fromTile, type HazardSet, type Place, type Shelter, tileOf, within} from
 import {folded, Search} from '../residents/search';
 import {ageOf, Live, type Status} from '../residents/status';
 import {NOBODY, steps} from '../residents/timeline';
-import {firstLanguage} from '../residents/words';
+import {firstLanguage, likely} from '../residents/words';
 
 const folder = join(import.meta.dirname, '../../src/citymap/i18n/residents');
 const catalogues = Object.fromEntries(readdirSync(folder).map((f) => [f.replace('.toml', ''), parse(readFileSync(join(folder, f), 'utf8')) as Record<string, string>]));
@@ -44,6 +44,11 @@ describe('the words of the page', () => {
     expect(firstLanguage(known, null, null, ['zh-CN'])).toBe('zh-Hans');
     expect(firstLanguage(known, null, null, ['tl-PH'])).toBe('en');
     expect(firstLanguage(known, null, null, ['ja-JP'])).toBe('ja');
+    expect(likely('pt', 'en', ['ja'])).toBe('pt');
+    expect(likely('../../x', null, ['ja-JP'])).toBe('ja');
+    expect(likely(null, 'vi', ['ja'])).toBe('vi');
+    expect(likely(null, null, ['zh-CN'])).toBe('en');
+    expect(likely(null, null, [])).toBe('ja');
   });
 });
 
@@ -109,7 +114,7 @@ const one: HazardSet = {
 };
 const place = (over: Partial<Place>): Place => ({
   lon: 0, lat: 0, district: null, building: null, hazard: 'river_flood', hazards: [], verdict: 'stay_upstairs', reasons: [], dry_floor: 2,
-  sets: [one], shelters: [], wifi: [], ...over
+  sets: [one], shelters: [], wifi: [], leave_by: null, instead: {action: 'highest', floor: null, name: null, away_m: null}, ...over
 });
 
 describe('the answer', () => {
@@ -144,8 +149,8 @@ describe('the answer', () => {
 });
 
 describe('the files of a static site', () => {
-  const {lon, lat, building, hazards, shelters, wifi, ...record} = place({});
-  void [lon, lat, building, hazards, shelters, wifi];
+  const {lon, lat, building, hazards, shelters, wifi, leave_by, ...record} = place({});
+  void [lon, lat, building, hazards, shelters, wifi, leave_by];
   const ground = {...record, verdict: 'unknown', dry_floor: null};
   const tile = {
     west: 139, south: 36, east: 139.002, north: 36.002, records: [ground, record],
@@ -157,6 +162,14 @@ describe('the files of a static site', () => {
     expect([on.verdict, on.building?.gml_id, on.shelters[0].place_id]).toEqual(['stay_upstairs', 'b', 'x']);
     const beside = fromTile(tile, 2, 139.0015, 36.0015, null);
     expect([beside.verdict, beside.building, beside.shelters]).toEqual(['unknown', null, []]);
+  });
+  it('tell the time limits of the building, and of the ground that they are not known', () => {
+    const limit = (state: string): unknown => [{mobility: 'adult', state, at: null, by: null, shelter_id: null}];
+    const told = {...tile, leave_by: {release: 'r', scenario: 's', start: '', margin_min: 10, drill: false, mobility: limit('unknown')},
+      buildings: [[...tile.buildings[0] as never[], limit('never')]]} as never;
+    expect(fromTile(told, 2, 139.0002, 36.0002, null).leave_by?.mobility[0].state).toBe('never');
+    expect(fromTile(told, 2, 139.0015, 36.0015, null).leave_by?.mobility[0].state).toBe('unknown');
+    expect(fromTile(tile, 2, 139.0002, 36.0002, null).leave_by).toBeNull();
   });
   it('are found by the point', () => {
     expect(tileOf(139.88, 36.55, 17)).toEqual([116464, 51221]);

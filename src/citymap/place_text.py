@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_KATAKANA_TO_HIRAGANA = {c: c - 0x60 for c in range(0x30A1, 0x30F7)}
+# One pass over the letters: katakana to hiragana, every hyphen to one, no white space.
+_LETTERS: dict[int, int | str | None] = {c: c - 0x60 for c in range(0x30A1, 0x30F7)}
+_LETTERS |= dict.fromkeys(map(ord, "‐‑‒–—―−﹣"), "-")
+_LETTERS |= {c: None for c in range(0x3001) if chr(c).isspace()}
 _DIGITS = {
     "〇": 0,
     "零": 0,
@@ -25,11 +28,11 @@ _DIGITS = {
 }
 _UNITS = {"十": 10, "百": 100, "千": 1000}
 _KANJI = "".join(_DIGITS) + "".join(_UNITS)
-_HYPHENS = re.compile(r"[-‐‑‒–—―−﹣]")
 _KANJI_NUMBER = re.compile(rf"([{_KANJI}]+)(?=(丁目|番地|番|号|条|線|区))")
 _DIGIT_LONG_VOWEL = re.compile(r"(?<=\d)[ーの](?=\d)")
 _KE = re.compile(r"(?<=[\u4e00-\u9fff])[けがゖゕか](?=[\u4e00-\u9fff])")
 _BLOCK = re.compile(r"(\d+)(?:丁目|番地の?|番|号)")
+_HYPHENS = re.compile(r"-{2,}")
 _AZA = re.compile(r"大字|(?<=[町村])字")
 
 
@@ -53,15 +56,21 @@ def folded(text: str) -> str:
     >>> folded("本町一丁目２番３号"), folded("本町１－２－３")
     ('本町1-2-3', '本町1-2-3')
     """
-    text = unicodedata.normalize("NFKC", text).casefold().translate(_KATAKANA_TO_HIRAGANA)
-    text = _HYPHENS.sub("-", text)
-    text = _KANJI_NUMBER.sub(lambda m: str(kanji_number(m.group(1))), text)
-    text = _AZA.sub("", text)
-    text = _BLOCK.sub(r"\1-", text)
-    text = _DIGIT_LONG_VOWEL.sub("-", text)
-    text = re.sub(r"\s+", "", text)
-    text = re.sub(r"-{2,}", "-", text).rstrip("-")
-    return _KE.sub("が", text)
+    text = unicodedata.normalize("NFKC", text).casefold().translate(_LETTERS)
+    if not text.isascii():
+        text = _KANJI_NUMBER.sub(_numbered, text)
+        if "字" in text:
+            text = _AZA.sub("", text)
+        text = _BLOCK.sub(r"\1-", text)
+        text = _DIGIT_LONG_VOWEL.sub("-", text)
+    if "--" in text:
+        text = _HYPHENS.sub("-", text)
+    text = text.rstrip("-")
+    return text if text.isascii() else _KE.sub("が", text)
+
+
+def _numbered(found: re.Match[str]) -> str:
+    return str(kanji_number(found.group(1)))
 
 
 def query_words(query: str) -> list[str]:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import secrets
 import struct
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +122,23 @@ def receive(
         path.unlink(missing_ok=True)
         raise
     return Upload(path, kind, size, digest.hexdigest())
+
+
+def waiting(workspace: Workspace, name: str) -> Path | None:
+    """A file that `receive` put into the city's quarantine under this name; None where it is gone."""
+    path = workspace.root / FOLDER / name
+    plain = len(name) == 32 and set(name) <= set("0123456789abcdef")
+    return path if plain and path.is_file() else None
+
+
+def sweep(workspace: Workspace, *, older_than_s: float = 7 * 86_400.0) -> int:
+    """Remove uploads that nothing came of; how many."""
+    gone = 0
+    for path in (workspace.root / FOLDER).glob("*"):
+        if path.stat().st_mtime < time.time() - older_than_s:
+            path.unlink(missing_ok=True)
+            gone += 1
+    return gone
 
 
 def release(upload: Upload, target: Path) -> None:

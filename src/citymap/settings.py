@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -56,6 +57,10 @@ class Settings(BaseSettings):
         default=False, description="Offer 地理院タイル as a base map (needs the internet)"
     )
     root_path: str = Field(default="", description="Path prefix behind a reverse proxy, e.g. /sano")
+    public_url: str = Field(
+        default="",
+        description="Address of the residents' page as residents reach it; the QR codes of paper maps say it",
+    )
     tls_cert: Path | None = Field(default=None, description="Certificate (PEM) of `serve`")
     tls_key: Path | None = Field(default=None, description="Private key (PEM) of the certificate")
     trusted_proxy: str = Field(
@@ -65,6 +70,19 @@ class Settings(BaseSettings):
         default="",
         repr=False,
         description="postgresql://… instead of the embedded store.sqlite",
+    )
+    photos: str = Field(
+        default="",
+        description="s3://bucket/prefix for photos of reports instead of the city's folder",
+    )
+    photos_endpoint: str = Field(
+        default="", description="http(s)://host:port of the S3-compatible server; empty: AWS"
+    )
+    photos_region: str = Field(default="", description="Region of the bucket")
+    photos_key: str = Field(default="", description="Access key id of the bucket")
+    photos_secret: str = Field(default="", repr=False, description="Secret key of the bucket")
+    photos_ca: Path | None = Field(
+        default=None, description="Certificate authority (PEM) of the S3-compatible server"
     )
     scheduler: str = Field(default="", description="tcp://… of a Dask cluster for long work")
     job_workers: int = Field(
@@ -100,6 +118,11 @@ class Settings(BaseSettings):
         default=False,
         description="Let those servers have private addresses (a GIS of your network)",
     )
+    mqtt_logins: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
+        default=(),
+        repr=False,
+        description="Log-ins at MQTT brokers by the feed's id: user:password",
+    )
     catalogue: str = Field(default="", description="Catalogue URL of `citymap fetch`")
     run_folder: Path | None = Field(
         default=None,
@@ -132,6 +155,12 @@ class Settings(BaseSettings):
     report_max_mb: int = Field(
         default=25, ge=1, le=100, description="Largest damage report with its photos, MB"
     )
+    board_hour: int = Field(
+        default=7,
+        ge=-1,
+        le=23,
+        description="Hour (Japan) of the daily summary of reports; -1: none",
+    )
     rate_reports_per_device: PerMinute = Field(
         default=30, description="Damage reports a minute from one device; 0: no limit"
     )
@@ -162,6 +191,20 @@ class Settings(BaseSettings):
             raise ValueError("letters, digits, - _ . ~ and / only")
         return f"/{plain}" if plain else ""
 
+    @field_validator("photos")
+    @classmethod
+    def _bucket(cls, text: str) -> str:
+        if text and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,62}(/[\w.-]+)?/?", text, re.ASCII):
+            raise ValueError("s3://bucket or s3://bucket/prefix")
+        return text
+
+    @field_validator("photos_endpoint")
+    @classmethod
+    def _endpoint(cls, text: str) -> str:
+        if text and not re.fullmatch(r"https?://[\w.:\[\]-]+/?", text, re.ASCII):
+            raise ValueError("http://host:port or https://host:port")
+        return text
+
     @field_validator("oidc_roles", mode="before")
     @classmethod
     def _roles(cls, value: object) -> object:
@@ -172,6 +215,18 @@ class Settings(BaseSettings):
         if any(not group or role not in known for group, _, role in pairs):
             raise ValueError("group=role, with role one of field, staff, planner, admin")
         return tuple((group, role) for group, _, role in pairs)
+
+    @field_validator("mqtt_logins", mode="before")
+    @classmethod
+    def _logins(cls, value: object) -> object:
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                value = None
+            if not isinstance(value, dict):
+                raise ValueError('JSON: {"feed": "user:password"}')
+        return tuple(value.items()) if isinstance(value, dict) else value  # settings are hashed
 
     @field_validator("metrics_allow", "remote_hosts", mode="before")
     @classmethod
@@ -237,7 +292,7 @@ class _TomlFile(PydanticBaseSettingsSource):
         return data
 
 
-PATHS = {"city", "tls_cert", "tls_key", "run_folder"}
+PATHS = {"city", "tls_cert", "tls_key", "run_folder", "photos_ca"}
 
 
 def files(city: str | Path | None) -> list[Path]:
@@ -314,5 +369,6 @@ def _said(error: ValidationError, values: Mapping[str, Any]) -> BadInputError:
         else:
             city = values.get("city") or os.environ.get(f"{PREFIX}CITY")
             place = next((_place(p, key) for p in files(city) if key in _read(p)), None)
-    shown = "…" if key == "store" else repr(first["input"])
+    secret = key == "store" or not Settings.model_fields[key].repr
+    shown = "…" if secret else repr(first["input"])
     return BadInputError("bad_setting", place=place, key=key, value=shown, reason=first["msg"])

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -63,11 +63,14 @@ JOURNAL = ".commit.json"
 
 
 @contextmanager
-def replacing_together(root: Path, paths: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
+def replacing_together(
+    root: Path, paths: Mapping[str, Path], *, removed: Iterable[Path] = ()
+) -> Iterator[dict[str, Path]]:
     """Temporary paths by name; when the block ends well all of them take their places, or none.
 
-    What is to be renamed is first written to a journal in `root`. A crash before that leaves the
-    old files; a crash after it is finished by `finish_commit` when the city is next opened.
+    What is to be renamed, and which files go (`removed`), is first written to a journal in `root`. A
+    crash before that leaves the old files; a crash after it is finished by `finish_commit` when the
+    city is next opened.
     """
     for path in paths.values():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,6 +88,7 @@ def replacing_together(root: Path, paths: Mapping[str, Path]) -> Iterator[dict[s
             [temporary[n].relative_to(root).as_posix(), paths[n].relative_to(root).as_posix()]
             for n in paths
         ]
+        steps += [["", path.relative_to(root).as_posix()] for path in removed]
         write_text(journal, json.dumps(steps))
         committed = True
         finish_commit(root)
@@ -102,6 +106,9 @@ def finish_commit(root: Path) -> None:
     except FileNotFoundError:
         return
     for temporary, final in steps:
+        if not temporary:
+            (root / final).unlink(missing_ok=True)
+            continue
         with suppress(FileNotFoundError):  # renamed before the crash
             (root / temporary).replace(root / final)
     journal.unlink(missing_ok=True)
@@ -236,6 +243,21 @@ class Workspace:
     @property
     def tiles(self) -> Path:
         return self.root / "tiles"
+
+    @property
+    def editions(self) -> Path:
+        """Editions of the city model beside the one in force: `<name>/`."""
+        return self.root / "editions"
+
+    @property
+    def verdicts(self) -> Path:
+        """What was said of every building, and when it changed."""
+        return self.root / "verdicts"
+
+    @property
+    def report_buildings(self) -> Path:
+        """The building that each damage report speaks of."""
+        return self.root / "report_buildings.parquet"
 
     def exists(self) -> bool:
         """Whether this folder holds a city."""

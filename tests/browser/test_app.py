@@ -52,7 +52,11 @@ def page(browser: Browser, base: str, request: pytest.FixtureRequest) -> Iterato
     expect(opened.locator("iframe")).to_have_count(1, timeout=30_000)
     if request.param == "phone":
         opened.get_by_test_id("stExpandSidebarButton").click()
-    opened.get_by_role("link", name="ハザードと建物").click()
+    if request.param == "phone":  # its sidebar shows all
+        opened.get_by_role("link", name="ハザードと建物").click()
+    else:
+        opened.get_by_text("地図と建物").first.click()
+        opened.get_by_role("menuitem", name="ハザードと建物").click()
     expect(opened.get_by_text("12 棟").first).to_be_visible(timeout=30_000)
     yield opened
     assert watched.foreign == []

@@ -63,7 +63,7 @@ def test_a_new_report_appears_without_reload_and_is_confirmed(base: str) -> None
         grid = page.locator("[data-testid=stDataFrame] canvas").first
         grid.wait_for()
         grid.click(position={"x": 14, "y": 52}, force=True)
-        page.get_by_text("堤防から水", exact=True).wait_for(timeout=60_000)
+        page.locator(".cm-said", has_text="堤防から水").wait_for(timeout=60_000)
         page.locator(".st-key-triage_report img").wait_for(timeout=60_000)
         report(base, "あとから来た通報")
         page.get_by_role("button", name="新しい通報 1 件を表示").wait_for(timeout=60_000)

@@ -207,6 +207,9 @@ def write_flood(
         x[:] = origin[0] + (np.arange(columns) + 0.5) * cell_m
         crs_variable = nc.createVariable("crs", "i4")
         crs_variable.crs_wkt = CRS.from_epsg(epsg).to_wkt()
+        crs_variable.epsg_code = f"EPSG:{epsg}"
+        top = origin[1] + rows * cell_m
+        crs_variable.GeoTransform = f"{origin[0]} {cell_m} 0 {top} 0 {-cell_m}"
         for name, values in (("depth", depth), ("u", depth * 0 + speed), ("v", depth * 0)):
             variable = nc.createVariable(name, "f4", ("time", "y", "x"), fill_value=np.nan)
             variable.units = "m" if name == "depth" else "m s-1"

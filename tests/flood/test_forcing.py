@@ -136,3 +136,14 @@ def test_water_at_the_start_from_a_raster(flat: Path) -> None:
     assert summary["initial_m3"] == pytest.approx(0.5 * 10 * COLUMNS * CELL**2, rel=1e-6)
     with rasterio.open(flat / "out" / "max_depth.tif", driver="GTiff") as source:
         assert source.read(1)[12:].max() > 0.05
+
+
+def test_rain_in_an_area_falls_only_there(flat: Path) -> None:
+    ring = "[[1100, 1900], [1200, 1900], [1200, 1800], [1100, 1800]]"
+    rain = "[flood.rain]\nmm_per_h = [[0, 36]]\narea = "
+    summary = run(flat, rain + ring)
+    assert summary["rain_m3"] == pytest.approx(0.036 * 0.2 * 100 * 100, rel=1e-5)
+    assert abs(summary["mass_error_m3"]) < 1e-6 * summary["rain_m3"]
+    with pytest.raises(BadInputError) as caught:
+        run(flat, rain + "[[9100, 1900], [9200, 1900], [9200, 1800]]")
+    assert caught.value.key == "flood_outside"

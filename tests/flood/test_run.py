@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from citymap import cli
 from citymap.errors import BadInputError, CancelledError
+from citymap.flood import compiled
 from citymap.flood import run as runs
 from citymap.flood.scenario import read
 from citymap.progress import Quiet
@@ -80,6 +81,16 @@ def test_the_summary_says_what_happened_to_the_water(result: Path) -> None:
     assert abs(s["mass_error_m3"]) < 1e-7 * (s["inflow_m3"] + s["rain_m3"])
     assert sum(s["flooded_area_by_class_m2"].values()) == pytest.approx(s["flooded_area_m2"])
     assert s["outflow_m3"] > 0
+
+
+def test_a_scenario_with_the_full_equations_writes_the_same_files(tmp_path: Path) -> None:
+    terrain(tmp_path / "terrain.tif")
+    summary = runs.run(read(write(tmp_path, 'scheme = "hllc"\n' + BASIC)), tmp_path / "out")
+    assert summary["method"] == "hllc"
+    assert summary["precision"] == "float64"
+    assert abs(summary["mass_error_m3"]) < 1e-12 * (summary["inflow_m3"] + summary["rain_m3"])
+    for name in ("flood.nc", "max_depth.tif", "arrival.tif", "duration.tif", "max_dv.tif"):
+        assert (tmp_path / "out" / name).is_file()
 
 
 def test_the_netcdf_is_cf_and_lies_where_the_terrain_lies(result: Path) -> None:
@@ -252,3 +263,19 @@ def test_given_depths_are_replayed_without_a_solver(tmp_path: Path) -> None:
         assert np.allclose(source.read(1), 0.1)
     with rasterio.open(tmp_path / "out" / "duration.tif", driver="GTiff") as source:
         assert np.allclose(source.read(1), 0.5 + 5 / 6)
+
+
+def test_the_first_run_says_that_it_compiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+
+    class Heard(Quiet):
+        def update(self, done: float, total: float, note: str = "") -> None:
+            notes.append(note)
+
+    terrain(tmp_path / "terrain.tif")
+    monkeypatch.setattr(compiled, "compiled_before", lambda _: False)
+    runs.run(read(write(tmp_path, BASIC)), tmp_path / "out", progress=Heard())
+    assert any("機械語" in n and "compiling" in n for n in notes)
+    assert compiled._mark("float32").exists()

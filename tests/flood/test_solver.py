@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from citymap.errors import BadInputError
 from citymap.flood import _kernels as k
 from citymap.flood import compiled, solver
 from citymap.flood.solver import Edge, Points, Precision, Rain, Series
@@ -254,3 +255,60 @@ def test_kernels_are_compiled_once_a_process_and_again_after_a_failure() -> None
     compiled.ready("test", lambda: calls.append(3))
     assert calls == [1, 2]
     compiled._READY.discard("test")
+
+
+class TestHllc:
+    """The full equations keep the same laws."""
+
+    def test_a_lake_stays_at_rest_over_irregular_ground_with_islands_and_walls(self) -> None:
+        z = bumpy()
+        z[10:15, 10:20] = np.nan
+        lake = solver.build(z, 5.0, depth_m=np.nan_to_num(np.maximum(0, 2.5 - z)), scheme="hllc")
+        before = lake.h.copy()
+        solver.advance(lake, 120.0)
+        assert np.abs(lake.h - before).max() <= 1e-12
+        assert (lake.h == 0).sum() > 100
+
+    def test_no_water_is_made_or_clipped(self) -> None:
+        z = bumpy()
+        z[10:15, 10:20] = np.nan
+        made = solver.build(z, 5.0, scheme="hllc")
+        made.rain = Rain(np.zeros(1), np.array([50e-3 / 3600]))
+        made.points = [
+            at(k.DISCHARGE, 30, 40, 1.0, constant(40.0)),
+            at(k.PUMP, 50, 90, 1.0, constant(1.0)),
+        ]
+        made.edges = [Edge(k.EDGE_OPEN, 1, np.arange(70), None, np.full(70, 1e-3)),
+                      Edge(k.EDGE_STAGE, 0, np.arange(70), constant(2.5))]  # fmt: skip
+        solver.advance(made, 300.0)
+        account = made.account()
+        assert account.inflow > 0
+        assert account.outflow > 0
+        assert abs(account.error) <= 1e-12 * account.wanted
+        assert made.h.min() >= 0
+
+    def test_only_the_wet_part_is_computed_with_the_same_answer(self) -> None:
+        z = np.zeros((100, 300))
+        some = []
+        for rained in (False, True):
+            made = solver.build(z, 5.0, scheme="hllc", manning_n=0.03)
+            made.points = [at(k.DISCHARGE, 50, 20, 1.0, constant(30.0))]
+            if rained:  # rain of nothing makes the solver look everywhere
+                made.rain = Rain(np.zeros(1), np.zeros(1))
+            solver.advance(made, 300.0)
+            some.append(made)
+        assert some[0].cell_updates < some[1].cell_updates / 2
+        assert np.array_equal(some[0].h, some[1].h)
+
+    def test_a_symmetric_flood_stays_symmetric(self) -> None:
+        depth = np.zeros((81, 81))
+        depth[36:45, 36:45] = 2.0
+        made = solver.build(np.zeros_like(depth), 5.0, depth_m=depth, manning_n=0.03, scheme="hllc")
+        solver.advance(made, 60.0)
+        for other in (made.h[::-1], made.h[:, ::-1], made.h.T):
+            assert np.abs(made.h - other).max() < 1e-12
+
+    def test_it_does_not_take_porosity(self) -> None:
+        with pytest.raises(BadInputError) as caught:
+            solver.build(np.zeros((4, 4)), 5.0, porosity=np.full((4, 4), 0.5), scheme="hllc")
+        assert caught.value.key == "flood_hllc_porosity"

@@ -244,6 +244,21 @@ def test_tiles_without_a_legend_are_refused_and_unknown_colours_counted(
     assert exposure(city, "a")["collapse_flow"][0] is True
 
 
+@pytest.mark.parametrize(
+    ("folder", "legend", "hazard"),
+    [("04_tsunami_newlegend_data", "depth", "tsunami"), ("03_hightide_l2_shinsuishin_data", "depth", "high_tide"),
+     ("01_flood_l2_shinsuishin_data", "depth", "river_flood"), ("05_dosekiryukeikaikuiki", "zone", "landslide")],
+)  # fmt: skip
+def test_tiles_are_of_the_hazard_that_their_folder_names(
+    city: Workspace, tmp_path: Path, folder: str, legend: str, hazard: str
+) -> None:
+    bring(city, tiles(tmp_path / folder, (255, 216, 192, 255)), layer_id="own", legend=legend)
+    assert described(city, "own")["hazard"] == hazard
+    found = exposure(city, "own")
+    if hazard == "landslide":  # of which kind of zone, its colour was not asked
+        assert found["zones"][0] == ["zone_unknown"] and found["verdict"][0] == "leave"
+
+
 # --- rasters that are wrong
 
 

@@ -15,7 +15,7 @@ import pytest
 from owslib.wms import WebMapService
 
 from citymap.errors import BadInputError
-from citymap.layers import remote
+from citymap.layers import remote, remote_tileset
 from citymap.layers.catalogue import Layer
 from citymap.layers.remote import Allowed
 from citymap.tiles.overlay import png_of_nothing
@@ -51,6 +51,7 @@ class Server:
     url: str = ""
     mood: str = "good"
     asked: list[str] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
 
 
 @pytest.fixture
@@ -61,7 +62,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         def do_GET(self) -> None:
             state.asked.append(self.path)
             status, mime, body = 200, "image/png", PICTURE
-            if state.mood == "html":
+            if self.path in state.files:
+                body = state.files[self.path]
+            elif state.mood == "html":
                 mime, body = "text/html", b"<!doctype html><html>sorry</html>"
             elif state.mood == "huge":
                 body = PICTURE + b"\0" * (6 << 20)
@@ -239,3 +242,53 @@ def test_a_page_instead_of_a_service_is_said(server: Server, kind: str) -> None:
     with pytest.raises(BadInputError) as caught:
         remote.offered(server.url, kind, HERE)
     assert caught.value.key == "remote_no_service"
+
+
+TILESET = {"asset": {"version": "1.1"}, "root": {"content": {"uri": "data/a.b3dm"}}}
+
+
+def test_3d_tiles_of_another_server_come_through_ours_and_survive_an_outage(
+    server: Server, tmp_path: Path
+) -> None:
+    files = {"/city/tileset.json": json.dumps(TILESET).encode(), "/city/data/a.b3dm": b"b3dm\1\0"}
+    server.files.update(files)
+    workspace, one = (
+        Workspace(tmp_path),
+        layer(server, "tileset", url=f"{server.url}/city/tileset.json"),
+    )
+    (found,) = remote_tileset.offered(f"{server.url}/city/tileset.json", HERE)
+    assert found.source == {"kind": "tileset", "url": f"{server.url}/city/tileset.json"}
+    assert remote_tileset.name_of(one) == "tileset.json"
+    for path, mime in (
+        ("tileset.json", "application/json"),
+        ("data/a.b3dm", "application/octet-stream"),
+    ):
+        body, said, kept = remote_tileset.file(workspace, one, HERE, path)
+        assert (body, said, kept.error) == (files[f"/city/{path}"], mime, None)
+    asked = len(server.asked)
+    remote_tileset.file(workspace, one, HERE, "data/a.b3dm")
+    assert len(server.asked) == asked  # fresh: not asked again
+    old(workspace, one)
+    server.mood = "html"
+    server.files.clear()
+    body, _, kept = remote_tileset.file(workspace, one, HERE, "data/a.b3dm")
+    assert body == files["/city/data/a.b3dm"]
+    assert kept.error is not None and kept.error.key == "remote_no_tiles"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../secret.json", "data/../../x.json", "a.html", "//other.example/x.json", "a.json?x=1", ""],
+)
+def test_a_tileset_gives_no_other_file(server: Server, tmp_path: Path, path: str) -> None:
+    one = layer(server, "tileset", url=f"{server.url}/city/tileset.json")
+    with pytest.raises(BadInputError) as e:
+        remote_tileset.file(Workspace(tmp_path), one, HERE, path)
+    assert e.value.key == "layer_unknown" and server.asked == []
+
+
+def test_a_page_is_no_tileset(server: Server) -> None:
+    server.mood = "html"
+    with pytest.raises(BadInputError) as e:
+        remote_tileset.offered(f"{server.url}/city/tileset.json", HERE)
+    assert e.value.key == "remote_no_service"

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from citymap.errors import BadInputError
-from citymap.live import openings, orders
+from citymap.live import levels, openings, orders, overrides, stations
+from citymap.live.stations import Station
 from citymap.share.status import MAX_AGE_S, as_bytes, status
 from citymap.store import Store, audit, open_store
 from citymap.workspace import Workspace
@@ -82,3 +83,37 @@ def test_wrong_words_are_refused(store: Store) -> None:
 def test_closures_that_cannot_be_read_are_not_none(city: Workspace, store: Store) -> None:
     (city.root / "closures.geojson").write_text("{", encoding="utf-8")
     assert status(city, store)["closures"] is None  # not known, which is not "no closures"
+
+
+def test_water_and_warnings_go_out_with_their_moments_and_without_names_of_staff(
+    city: Workspace, store: Store
+) -> None:
+    said = status(city, store)
+    assert (said["water"], said["warnings"]) == ([], None)  # nothing is set up: nothing is claimed
+    stations.add(city, [Station("1", "大橋", "川", "river", 139.6, 36.3, 2.0, 3.0, 4.0, 5.0)])
+    levels.record(store, [levels.Reading("1", datetime.now(UTC), 3.456)],
+                  stations.stations(city), feed="x")  # fmt: skip
+    gauge = status(city, store)["water"][0]
+    assert (gauge["state"], gauge["value_m"], gauge["thresholds"]["danger_m"]) == (
+        "caution",
+        3.46,
+        5.0,
+    )
+    assert gauge["fresh_until"] > gauge["observed_at"]
+    overrides.say(store, levels.subject("1"), "unknown", note="内部のメモ", by="佐藤")
+    text = as_bytes(status(city, store)).decode()
+    assert '"state":"unknown","value_m":null' in text
+    assert "佐藤" not in text and "内部のメモ" not in text
+
+
+def test_a_broken_set_up_of_feeds_does_not_silence_the_orders(
+    city: Workspace, store: Store
+) -> None:
+    orders.give(store, "disaster", level=4, by="市長")
+    folder = city.root / "live" / "feeds"
+    folder.mkdir(parents=True)
+    (folder / "x.toml").write_text("[[[", encoding="utf-8")
+    (city.root / "live" / "stations.csv").write_bytes(b"\xff\x00\x80")
+    said = status(city, store)
+    assert said["order"]["level"] == 4
+    assert said["water"] is None and said["warnings"]["known"] is False

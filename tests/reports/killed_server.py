@@ -200,10 +200,7 @@ def count_up(city: Path, store: str, phones: Sequence[Device], done: int) -> Out
         with_photo = any(report.id in p.acknowledged for p in phones if p.photo is not None)
         half += with_photo != bool(report.photos)
         for photo in report.photos:
-            path = photos.path_of(workspace, photo)
-            half += (
-                not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != photo.sha256
-            )
+            half += photos.read(workspace, photo) is None
     for path in (city / "photos").glob("??/*"):
         half += hashlib.sha256(path.read_bytes()).hexdigest() != path.stem
     return Outcome(

@@ -9,6 +9,8 @@ import os
 import re
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -17,6 +19,8 @@ class Gateway(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Run the program once."""
+        if "ASK_FIRST" in os.environ and not self._may():
+            return
         path, _, query = self.path.partition("?")
         fixed = os.environ.get("CGI_QUERY", "")
         query = f"{fixed}&{query}" if fixed else query
@@ -34,6 +38,20 @@ class Gateway(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _may(self) -> bool:
+        """Whether citymap lets the asker in: what nginx does by `auth_request`."""
+        sent = {k: v for k, v in self.headers.items() if k.lower() == "authorization"}
+        try:
+            urllib.request.urlopen(urllib.request.Request(os.environ["ASK_FIRST"], headers=sent))  # noqa: S310
+        except urllib.error.HTTPError as refused:
+            self.send_response(refused.code)
+            for name in ("www-authenticate", "content-type"):
+                if name in refused.headers:
+                    self.send_header(name, refused.headers[name])
+            self.end_headers()
+            return False
+        return True
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / 
 import report_samples
 
 import small_city
+from citymap.live import leave_by
 from citymap.progress import Quiet
 from citymap.reports import closures, desk, photos, receive
 from citymap.reports.model import Sender
@@ -105,11 +107,29 @@ def make(root: Path, *, tiles: bool = True) -> Workspace:
         (workspace.root / name).parent.mkdir(exist_ok=True)
         (workspace.root / name).write_bytes(SECRET.encode())
     plant_reports(workspace)
+    plant_leave_by(workspace)
     if tiles:
         build(workspace, progress=Quiet(), workers=1)
         version = json.loads((workspace.tiles / "manifest.json").read_text())["version"]
         plant_in_tiles(workspace, version)
     return workspace
+
+
+def plant_leave_by(workspace: Workspace) -> None:
+    """A released result with a secret column and a secret name of who released it."""
+    path = workspace.root / "scenarios" / "a" / "leave_by.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ids = pq.read_table(workspace.buildings, columns=["building_id"])["building_id"].to_pylist()
+    rows = [
+        {"building_id": b, "mobility": "adult", "leave_by_h": 1.0 + i, "shelter_id": "1",
+         "route_length_m": 10.0, "resident": SECRET}
+        for i, b in enumerate(ids)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    leave_by.release(
+        workspace, shared_store(workspace), "a", start=datetime.now(UTC), margin_min=10,
+        scenario="決壊", by=SECRET,
+    )  # fmt: skip
 
 
 def plant_reports(workspace: Workspace) -> None:

@@ -28,7 +28,12 @@ HOW = (
     "declare it beside its code: citymap.share.doors.declare(Door(id, kinds=(…), knocks=… or emit=…)); "
     "records pass citymap.share.gate.release"
 )
-WITHOUT_A_DOOR = {"gate", "doors", "tile_files"}  # the gate itself, and what doors are made of
+WITHOUT_A_DOOR = {
+    "gate",
+    "doors",
+    "tile_files",
+    "live_record",
+}  # the gate, and what doors are made of
 
 
 def route_ids(routes: list[BaseRoute], prefix: str = "") -> Iterator[str]:

@@ -106,16 +106,16 @@ def names(heard: Listener) -> list[list[str]]:
 def test_a_broker_gets_what_changed_and_forgets_what_is_gone(
     city: Workspace, listener: Listener
 ) -> None:
-    assert broker.push(city, listener.url, HERE) == broker.Pushed(3, 0, 0)
+    assert broker.push(city, listener.url, HERE) == broker.Pushed(4, 0, 0)  # and the event
     ((path, body),) = listener.got
     assert path == "/ngsi-ld/v1/entityOperations/upsert"
-    assert {e["type"] for e in body} == {"EvacuationShelter"}
+    assert {e["type"] for e in body} == {"EvacuationShelter", "DisasterEvent"}
     assert all("@context" in e for e in body)
     assert "himitsu" not in json.dumps(body)
-    assert broker.push(city, listener.url, HERE) == broker.Pushed(0, 0, 3)
+    assert broker.push(city, listener.url, HERE) == broker.Pushed(0, 0, 4)
     openings.say(shared_store(city), "2", "open", by="ono")
     keep(city, 2)
-    assert broker.push(city, listener.url + "/ngsi-ld/v1/", HERE) == broker.Pushed(1, 1, 1)
+    assert broker.push(city, listener.url + "/ngsi-ld/v1/", HERE) == broker.Pushed(1, 1, 2)
     assert listener.got[-1][0] == "/ngsi-ld/v1/entityOperations/delete"
     assert listener.got[-1][1][0].endswith(":3")
 
@@ -125,7 +125,7 @@ def test_a_broker_that_stumbles_is_asked_again_and_one_that_refuses_is_not(
 ) -> None:
     waited: list[float] = []
     listener.answers = [503, 500]
-    assert broker.push(city, listener.url, HERE, wait=waited.append).sent == 3
+    assert broker.push(city, listener.url, HERE, wait=waited.append).sent == 4
     assert waited == [1.0, 2.0]
     openings.say(shared_store(city), "1", "full", by="ono")
     listener.answers = [400]

@@ -96,6 +96,26 @@ def test_a_plan_becomes_a_scenario_and_a_job_of_its_own(town: Workspace, store: 
     assert made.breach[0].river_stage_m[0][1] == pytest.approx(ground + 2.0, abs=0.1)  # type: ignore[index]
 
 
+def test_a_rain_area_is_drawn_corner_by_corner(town: Workspace, store: Store) -> None:
+    west, south = AT
+    ring = [(west, south), (west + 0.002, south), (west + 0.002, south + 0.002)]
+    at = open_page(**{flood_desk.AREA: ring[:2]})
+    at.selectbox(key="flood_preset").set_value("rain").run()
+    at.text_input(key="flood_name").set_value("夕立").run()
+    assert any("角 2 個" in c.value for c in at.caption)
+    assert next(b for b in at.button if b.label == "計算を始める").disabled
+    at.session_state[flood_desk.AREA] = ring
+    at.run()
+    press(at, "計算を始める")
+    rain = read(town.scenario("夕立") / "scenario.toml", city=town.root).flood.rain
+    assert rain is not None
+    assert rain.area == [pytest.approx(c) for c in ring]
+    press(at, "一つ戻す")
+    assert at.session_state[flood_desk.AREA] == ring[:2]
+    press(at, "範囲を消す")
+    assert at.session_state[flood_desk.AREA] == []
+
+
 def test_without_a_breach_point_nothing_starts(town: Workspace, store: Store) -> None:
     at = open_page()
     at.text_input(key="flood_name").set_value("左岸").run()
@@ -103,16 +123,32 @@ def test_without_a_breach_point_nothing_starts(town: Workspace, store: Store) ->
     assert any("破堤点" in w.value for w in at.warning)
 
 
+def played(at: AppTest) -> dict[str, object] | None:
+    """What the page asks the map to play: the layer in the description of the view."""
+    state = at.session_state
+    keys = [k for k in ("flood_result", "flood_versus", "flood_how") if k in state]
+    has = {k: state[k] for k in keys}
+    name, versus, how = (has.get(f"flood_{k}") for k in ("result", "versus", "how"))
+    shown = flood_desk.Shown(name or None, versus or None, how or "side")
+    made = [
+        one for one in flood_desk.layers(shown, {}, Workspace(Path("none"))) if one.id == "water"
+    ]
+    return dict(vars(made[0])) if made else None
+
+
 def test_results_are_played_compared_and_kept_in_order(town: Workspace, store: Store) -> None:
     folder = computed(town, plan("狭い"))
     computed(town, plan("広い", width_m=90.0))
-    at = open_page(**{flood_desk.AT: AT})
-    assert at.selectbox(key="flood_result").options == ["広い", "狭い"]
-    assert any("この場所の最大水深" in m.value for m in at.sidebar.markdown)
-    at.button_group(key="flood_moment").set_value("time").run()
+    at = open_page()
+    assert at.selectbox(key="flood_result").options == ["（出さない）", "広い", "狭い"]
+    assert played(at)["name"] == "広い"  # type: ignore[index]
+    at.selectbox(key="flood_versus").set_value("狭い").run()
+    at.button_group(key="flood_how").set_value("difference").run()
     assert not at.exception
-    at.select_slider(key=flood_desk.FRAME).set_value(3).run()
-    assert not at.exception
+    assert at.query_params["how"] == "difference"
+    assert (played(at) or {})["versus"] == "狭い"
+    at.selectbox(key="flood_result").set_value("").run()
+    assert at.query_params["flood"] == "-"
     at.selectbox(key="flood_a").set_value("狭い").run()
     at.selectbox(key="flood_b").set_value("広い").run()
     assert any("深くなる所" in m.value and "0.00" not in m.value for m in at.markdown)

@@ -167,3 +167,29 @@ def test_files_have_no_formulas_and_open_again(town: Workspace, tmp_path: Path) 
     frame = geopandas.read_file(path)
     assert (len(frame), frame.crs.to_epsg()) == (1, 6668)
     assert download(store, town, Filter(), "csv", "public").count(b"\n") == 1
+
+
+def test_the_daily_summaries_can_be_looked_at(town: Workspace) -> None:
+    from datetime import timedelta
+
+    from citymap.assess import daily_board
+
+    assert "毎日 7 時" in shown(page())
+    sent(town)
+    tomorrow = (now().astimezone(daily_board.JAPAN) + timedelta(days=1)).date()
+    daily_board.make(shared_store(town), town, tomorrow.isoformat(), 0)
+    at = page()
+    table = at.dataframe[-1].value.to_dict("records")
+    assert [(r["種類"], r["未完了"]) for r in table] == [("道路が水につかっている", 1)]
+    assert "未完了 1 件" in shown(at)
+
+
+def test_the_next_report_is_one_key_away(town: Workspace) -> None:
+    first, second = sent(town), sent(town)
+    at = page()
+    at.button(key="triage_next").click().run()
+    assert f"№ {second.number} " in shown(at)  # the newest first
+    at.button(key="triage_next").click().run()
+    assert f"№ {first.number} " in shown(at)
+    at.button(key="triage_back").click().run()
+    assert f"№ {second.number} " in shown(at)

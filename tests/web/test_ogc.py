@@ -85,7 +85,11 @@ def test_c_every_path_of_the_description_answers(client: TestClient) -> None:
         if "{" not in path:
             assert client.get("/ogc" + path.rstrip("/")).status_code == 200, path
     named = {
-        n for o in about["paths"].values() for p in o["get"]["parameters"] if (n := p.get("$ref"))
+        n
+        for o in about["paths"].values()
+        for v in o.values()
+        for p in v["parameters"]
+        if (n := p.get("$ref"))
     }
     assert {n.rpartition("/")[2] for n in named} <= set(about["components"]["parameters"])
 
@@ -211,7 +215,7 @@ def test_m_pages_for_people_in_both_languages(client: TestClient) -> None:
         en = client.get(f"{path}?f=html&lang=en")
         assert '<html lang="en">' in en.text
         assert "<script" not in en.text
-        for target in set(_hrefs(en.text)):
+        for target in set(_hrefs(en.text)) - {"data:,"}:  # no icon
             assert client.get(target).status_code == 200, (path, target)
     page = client.get(f"{ITEMS}?f=html").text
     assert "緑川小学校" in page
@@ -423,12 +427,11 @@ def test_y_tiles_are_described_and_lead_to_the_tiles_of_today(
         url = template["href"].format(
             tileMatrix=limit["tileMatrix"], tileRow=limit["minTileRow"], tileCol=limit["minTileCol"]
         )
-        answer = client.get(url, follow_redirects=False)
-        assert answer.status_code == 307
-        version = json.loads((city.tiles / "manifest.json").read_text())["version"]
-        place = f"{limit['tileMatrix']}/{limit['minTileCol']}/{limit['minTileRow']}"
-        assert answer.headers["location"].endswith(f"/tiles/{version}/mvt/{place}.mvt")
-        assert client.get(url).status_code in {200, 204}
+        # Not by a redirect: QGIS does not follow one for vector tiles.
+        assert client.get(url, follow_redirects=False).status_code in {200, 204}
+    version = json.loads((city.tiles / "manifest.json").read_text())["version"]
+    stored = gzip.decompress((city.tiles / version / "mvt/14/1/2.mvt.gz").read_bytes())
+    assert client.get("/ogc/tiles/WebMercatorQuad/14/2/1").content == stored
     for wrong in ("9/0/0", "17/0/0", "10/1024/0", "10/0/1024", "x/0/0", "10/-1/0"):
         assert client.get(f"/ogc/tiles/WebMercatorQuad/{wrong}").status_code == 404
 

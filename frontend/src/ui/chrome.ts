@@ -1,7 +1,8 @@
 /** Everything around the map: panel, controls, attribution, messages. Events in, callbacks out. */
-import {pick, t} from '../i18n';
+import {NAMES, htmlLang, nextLang, pick, t} from '../i18n';
 import type {Attribute, City} from '../manifest';
 import type {Overlay} from '../overlays';
+import type {CityPlaces} from '../places';
 import type {State} from '../state';
 import {HIGHEST_M, canRise} from '../whatif';
 import {card} from './card';
@@ -44,6 +45,9 @@ export class Chrome {
   private layerSlot = el('div');
   private overlaySlot = el('div');
   private riseSlot = el('div');
+  private placeSlot = el('div');
+  private pointSlot = el('div');
+  places: CityPlaces | null = null;
   private drawer = el('div', {class: 'drawer', hidden: true});
   private measureBox = el('div', {class: 'measure', role: 'status', hidden: true});
   private overlays: Overlay[] = [];
@@ -74,7 +78,7 @@ export class Chrome {
         el('div', {class: 'title'}, el('h1', {}, name), m.fictional ? el('span', {class: 'badge'}, t('fictional')) : null),
         form, this.body
       );
-      this.body.replaceChildren(results, this.cardSlot, this.legendSlot, this.colourSlot, this.riseSlot, this.overlaySlot, this.layerSlot);
+      this.body.replaceChildren(results, this.placeSlot, this.cardSlot, this.legendSlot, this.pointSlot, this.colourSlot, this.riseSlot, this.overlaySlot, this.layerSlot);
       this.panel = panel;
       this.root.append(panel);
     } else this.root.append(this.floating, this.drawer);
@@ -90,8 +94,8 @@ export class Chrome {
           this.showPanel ? null : iconButton(ICONS.layers, t('overlays'), () => this.drawer.toggleAttribute('hidden'), 'layers'),
           el('span', {class: 'wide-only'}, iconButton(ICONS.measure, t('measure'), this.actions.measure, 'measure'), iconButton(ICONS.print, t('print'), this.actions.print, 'print'))),
         el('div', {class: 'group wide-only'},
-          iconButton(ICONS.full, t('fullscreen'), this.actions.fullscreen), iconButton(ICONS.help, t('help'), () => this.help.showModal()),
-          this.showPanel ? el('button', {type: 'button', lang: state.lang === 'ja' ? 'en' : 'ja', onclick: () => this.actions.lang()}, state.lang === 'ja' ? 'EN' : '日本') : null)
+          iconButton(ICONS.full, t('fullscreen'), this.actions.fullscreen), iconButton(ICONS.help, t('help'), () => this.help.showModal())),
+        this.showPanel ? el('div', {class: 'group'}, el('button', {type: 'button', class: 'lang', lang: htmlLang(nextLang(state.lang)), onclick: () => this.actions.lang()}, NAMES[nextLang(state.lang)])) : null
       ),
       this.attribution(state), this.help
     );
@@ -181,6 +185,7 @@ export class Chrome {
     this.legendSlot.replaceChildren(legend, ...laid);
     this.colourSlot.replaceChildren(this.colourSelect(state), this.storeysSelect(state));
     this.layerSlot.replaceChildren(this.layers(state));
+    this.renderPlaces(state);
   }
 
   private colourSelect(state: State): HTMLElement {
@@ -216,7 +221,8 @@ export class Chrome {
     const there = LAYERS.filter((g) => (g === 'hillshade' ? m.hillshade : g === 'buildings' || (m.vector?.layers ?? []).some((l) => l === g || (g === 'label' && l === 'place_label') || (g === 'landuse' && l === 'green'))));
     const rows = there.map((g) => el('label', {}, el('input', {type: 'checkbox', checked: !state.off.includes(g), onchange: () => this.actions.toggleLayer(g)}), t(`layer.${g}`)));
     const range = el('input', {type: 'range', min: '0.1', max: '1', step: '0.1', value: String(state.opacity), 'aria-label': t('opacity'), oninput: () => this.actions.opacity(Number(range.value))});
-    const box = el('details', {class: 'layers'}, el('summary', {}, t('layers')), ...rows, el('label', {}, `${t('layer.buildings')} ${t('opacity')}`, range));
+    rows.push(...(this.places?.groups ?? []).map((g) => el('label', {}, el('input', {type: 'checkbox', checked: !state.off.includes(g), onchange: () => this.actions.toggleLayer(g)}), t(`layer.${g}`))));
+    const box = el('details', {class: 'layers', open: this.layerSlot.querySelector('details')?.open ?? false}, el('summary', {}, t('layers')), ...rows, el('label', {}, `${t('layer.buildings')} ${t('opacity')}`, range));
     if (m.online_base) box.append(el('label', {}, el('input', {type: 'checkbox', checked: state.gsi, onchange: () => this.actions.gsi(!state.gsi)}), t('layer.gsi')));
     return box;
   }
@@ -225,6 +231,20 @@ export class Chrome {
     if (!this.showPanel) return;
     this.cardSlot.replaceChildren(...(record ? [card(this.city, record, this.actions.closeCard)] : []));
     if (record) {
+      this.panel?.classList.remove('peek');
+      this.body.scrollTop = 0;
+    }
+  }
+
+  /** What the points mean; a card that is open stays as it was read. */
+  renderPlaces(state: State): void {
+    this.pointSlot.replaceChildren(...(this.places?.legend(state.off) ?? []));
+  }
+
+  showPlace(card: HTMLElement | null): void {
+    if (!this.showPanel) return;
+    this.placeSlot.replaceChildren(...(card ? [card] : []));
+    if (card) {
       this.panel?.classList.remove('peek');
       this.body.scrollTop = 0;
     }

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import shapely
 
+from citymap.assess import verdict_history
 from citymap.assess.look_up import Found, look_up, must_leave
 from citymap.assess.verdict import ORDER, Answer, Building, judge
 from citymap.errors import BadInputError
@@ -271,6 +272,7 @@ def compute(
     for path in folder.glob("*.parquet"):
         if path.stem not in keep:
             path.unlink()
+    verdict_history.record(workspace)
     progress.update(1, 1, "exposure")
     return {name: _counts(table) for name, table in written.items()}
 

@@ -37,8 +37,10 @@ class Picture:
     corners: list[list[float]]
 
 
-def _coarse(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
-    step = max(1, -(-max(values.shape) // LONGEST_PX))
+def _coarse(
+    values: NDArray[np.float32], longest: int = LONGEST_PX
+) -> tuple[NDArray[np.float32], int]:
+    step = max(1, -(-max(values.shape) // longest))
     if step == 1:
         return values, 1
     rows, columns = (-(-n // step) * step for n in values.shape)
@@ -116,35 +118,44 @@ def live(folder: Path) -> tuple[Picture, float] | None:
 
 def hours(folder: Path) -> list[float]:
     """The output times of a result in hours."""
-    with _open(folder) as data:
+    with opened(folder) as data:
         return [float(t) / 3600 for t in data["time"][:]]
 
 
-def _open(folder: Path) -> Any:
+def opened(folder: Path) -> Any:
+    """The open `flood.nc` of a result.
+
+    Raises:
+        BadInputError: there is none.
+    """
     try:
         return netCDF4.Dataset(folder / NETCDF)
     except OSError as e:
         raise BadInputError("flood_no_result", place=folder.name) from e
 
 
-def _placed(data: Any) -> tuple[Any, int]:
+def placed(data: Any) -> tuple[Any, int]:
+    """Affine and EPSG code of an open `flood.nc`."""
     c, a, _, f, _, e = (float(v) for v in data["crs"].GeoTransform.split())
     return rasterio.Affine(a, 0.0, c, 0.0, e, f), int(
         str(data["crs"].epsg_code).removeprefix("EPSG:")
     )
 
 
-def frame(folder: Path, number: int) -> Picture:
-    """The depth at one output time."""
-    with _open(folder) as data:
-        depth = np.ma.filled(data["depth"][number], np.nan)
-        return picture(depth, *_placed(data))
+def depths(
+    folder: Path, number: int, *, longest: int
+) -> tuple[NDArray[np.float32], list[list[float]]]:
+    """Depths (m, NaN unknown) at one output time, `longest` cells or fewer a side, and the corners."""
+    with opened(folder) as data:
+        transform, epsg = placed(data)
+        coarse, step = _coarse(np.ma.filled(data["depth"][number], np.nan), longest)
+    return coarse, _corners(transform * transform.scale(step), coarse.shape, epsg)
 
 
 def curve(folder: Path, lon: float, lat: float) -> tuple[list[float], list[float]] | None:
     """Hours and depths at a point; None outside the result or on a wall."""
-    with _open(folder) as data:
-        transform, epsg = _placed(data)
+    with opened(folder) as data:
+        transform, epsg = placed(data)
         x, y = crs.project(lon, lat, epsg)
         column, row = (int(np.floor(v)) for v in ~transform * (float(x), float(y)))
         _, rows, columns = data["depth"].shape

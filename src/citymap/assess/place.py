@@ -18,14 +18,15 @@ import shapely
 
 from citymap import crs
 from citymap.assess import shelter_audit
+from citymap.assess.detour import detour, holding
 from citymap.assess.edge import edge_m
 from citymap.assess.exposure import City as Judged
 from citymap.assess.exposure import answers, load
+from citymap.assess.last_action import Refuges
 from citymap.assess.look_up import look_up
 from citymap.assess.verdict import ORDER as VERDICTS
 from citymap.assess.verdict import Building
 from citymap.errors import BadInputError
-from citymap.evacuation.closures import closure_files, read_closures
 from citymap.evacuation.routing import Goal, Route, Router, router
 from citymap.hazard.sets import hazard_sets
 
@@ -77,6 +78,7 @@ class Places:
         self._worst = {
             h: shelter_audit.worst_by_place(audit, h) for h in set(audit["hazard"].to_pylist())
         }
+        self._refuges = Refuges(workspace, self._buildings)
         self._districts: tuple[shapely.STRtree, list[str], list[str | None]] | None = None
         if workspace.districts.is_file():
             table = pq.read_table(workspace.districts, columns=["district_id", "name", "geometry"])
@@ -91,6 +93,10 @@ class Places:
     def outlines(self) -> NDArray[Any]:
         """Footprints, row by row of `buildings.parquet`."""
         return self._buildings.shapes
+
+    def building_id(self, row: int) -> str | None:
+        """The id of a row of `buildings.parquet`; None outdoors (-1)."""
+        return self._buildings.building_id[row] if row >= 0 else None
 
     @property
     def hazards(self) -> list[str]:
@@ -197,13 +203,25 @@ class Places:
                 "gml_id": self._about[0][place.row], "name": self._about[1][place.row],
                 "address": self._about[2][place.row], "storeys": known.storeys,
             }  # fmt: skip
-        return {
+        record: dict[str, Any] = {
             "lon": place.lon, "lat": place.lat, "district": self.district(place.lon, place.lat),
             "building": building, "hazard": worst["hazard"] if worst else None,
             "verdict": worst["verdict"] if worst else "unknown",
             "reasons": worst["reasons"] if worst else ["depth_unsurveyed"],
             "dry_floor": worst["dry_floor"] if worst else None, "sets": sets,
         }  # fmt: skip
+        refuges = self._usable(record["hazard"]) if worst else []
+        record["instead"] = self._refuges.action(place.lon, place.lat, place.row, record, refuges)
+        return record
+
+    def _usable(self, hazard: str) -> list[dict[str, Any]]:
+        """The shelters that the audit lets be used for a hazard, with `use` and `dry_floor`."""
+        worst = self._worst.get(hazard, {})
+        return [
+            {**s, **{k: worst[s["place_id"]][k] for k in ("use", "dry_floor")}}
+            for s in self._shelters
+            if worst.get(s["place_id"], {}).get("use") in {"usable", "upper_floors"}
+        ]
 
     def district(self, lon: float, lat: float) -> dict[str, Any] | None:
         """The 町字 that holds a place."""
@@ -225,10 +243,7 @@ class Places:
         """The nearest shelters that may be used for a hazard, by the way on foot that keeps out of the
         water; `route` None with a `no_route` reason where there is no way."""
         worst = self._worst.get(hazard, {})
-        usable = [
-            s for s in self._shelters
-            if worst.get(s["place_id"], {}).get("use") in {"usable", "upper_floors"}
-        ]  # fmt: skip
+        usable = self._usable(hazard)
         usable.sort(key=lambda s: _metres(lon, lat, s["lon"], s["lat"]))
         by_id = {s["place_id"]: s for s in usable[:TRIED]}
         out: list[dict[str, Any]] = []
@@ -240,7 +255,25 @@ class Places:
                 continue
             nearest = next(iter(by_id))
             out.append(self._offer(by_id.pop(nearest), worst, lon, lat, None, found))
-        return out
+        return [{**one, "detour": self._detour(lon, lat, one, hazard)} for one in out]
+
+    def _detour(
+        self, lon: float, lat: float, offer: dict[str, Any], hazard: str
+    ) -> dict[str, Any] | None:
+        """How closures change the way to an offered shelter (see `citymap.assess.detour`)."""
+        try:
+            closures = holding(self._workspace)
+        except BadInputError:
+            return None  # the file is broken; the way itself says that there is none
+        if not closures:
+            return None
+        goals = [Goal(offer["place_id"], offer["lon"], offer["lat"])]
+        way = self._way(lon, lat, goals, hazard)
+        free = self._way(lon, lat, goals, hazard, heeded=False)
+        return detour(
+            way if isinstance(way, Route) else None, free if isinstance(free, Route) else None,
+            closures, self._city.epsg,
+        )  # fmt: skip
 
     def _offer(
         self, shelter: dict[str, Any], worst: dict[str, dict[str, Any]], lon: float, lat: float,
@@ -259,8 +292,12 @@ class Places:
             "no_route": no_route,
         }  # fmt: skip
 
-    def _way(self, lon: float, lat: float, goals: list[Goal], hazard: str) -> Route | str:
+    def _way(
+        self, lon: float, lat: float, goals: list[Goal], hazard: str, *, heeded: bool = True
+    ) -> Route | str:
         """A dry way, else the one with the least water; else why there is none.
+
+        Without `heeded` as if no road were closed.
 
         A way that only reaches a dry road by going straight over land where roads are under water
         is no dry way: the one along those roads says how far it goes through the water.
@@ -269,6 +306,8 @@ class Places:
             network, closed, wet = self._network(hazard)
         except BadInputError:
             return "no_network"
+        if not heeded:
+            closed = np.zeros_like(closed)
         dry = network.route(lon, lat, goals, closed=closed | wet)
         if isinstance(dry, Route) and _off_road_m(dry) <= AT_HAND_M:
             return dry
@@ -303,7 +342,7 @@ class Places:
 
 
 def _closed_edges(workspace: Workspace, found: Router) -> NDArray[np.bool_]:
-    shapes = [c.shape for c in read_closures(workspace) if c.valid_at()]
+    shapes = [c.shape for c in holding(workspace)]
     return found.closed_by(shapes) if shapes else np.zeros(found.network.edges, bool)
 
 
@@ -327,11 +366,6 @@ def stamp(workspace: Workspace) -> tuple[int, ...]:
     files = [
         workspace.city_toml, workspace.buildings, workspace.districts, workspace.roads,
         workspace.places / "shelters.parquet", workspace.places / "wifi.parquet",
-        *sorted(workspace.hazards.glob("*")),
+        workspace.root / "exposure" / "combined.parquet", *sorted(workspace.hazards.glob("*")),
     ]  # fmt: skip
     return tuple(p.stat().st_mtime_ns if p.is_file() else 0 for p in files)
-
-
-def closure_stamp(workspace: Workspace) -> tuple[int, ...]:
-    """Changes whenever a file of closures does."""
-    return tuple(p.stat().st_mtime_ns for p in closure_files(workspace))

@@ -57,7 +57,7 @@ def rows(
     since = min(r.observed_at for r in found) - timedelta(hours=FEW_H)
     around = desk.listed(store, Filter(since=since), limit=10 * MOST)
     levels = _trusted(found, around, listed, at)
-    names = _districts(workspace, found)
+    names = districts_of(workspace, found)
     return [
         Row(report, listed.title(report.category, lang), name, level)
         for report, name, level in zip(found, names, levels, strict=True)
@@ -82,7 +82,8 @@ def _trusted(
     return out
 
 
-def _districts(workspace: Workspace, found: Sequence[Report]) -> list[str]:
+def districts_of(workspace: Workspace, found: Sequence[Report]) -> list[str]:
+    """The name of the district of each report; empty outside all of them."""
     ids = locate(workspace, [r.lon for r in found], [r.lat for r in found])
     if not workspace.districts.is_file():
         return [""] * len(found)

@@ -71,7 +71,11 @@ def _fold_column(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int32]]:
     if isinstance(coded, pa.ChunkedArray):  # an empty column stays chunked
         coded = pa.array([], pa.string())
     coded = coded.dictionary_encode()
-    spelled = pa.array([folded(text or "") for text in coded.dictionary.to_pylist()], pa.string())
+    texts = coded.dictionary
+    plain = pc.match_substring_regex(texts, "^[!-~]*$")  # ids: as `folded`, all at once
+    spelled = pc.utf8_rtrim(pc.replace_substring_regex(pc.ascii_lower(texts), "-{2,}", "-"), "-")
+    others = [folded(text) for text in texts.filter(pc.invert(plain)).to_pylist()]
+    spelled = pc.replace_with_mask(spelled, pc.invert(plain), pa.array(others, pa.string()))
     keys = spelled.take(coded.indices)
     filled = pc.fill_null(pc.greater(pc.utf8_length(keys), 0), False)
     rows = np.flatnonzero(filled.to_numpy(zero_copy_only=False)).astype(np.int32)

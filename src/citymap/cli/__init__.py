@@ -18,7 +18,7 @@ from citymap import __version__, city_messages
 from citymap.errors import BadInputError, CancelledError, CitymapError
 from citymap.i18n import t
 from citymap.progress import Terminal
-from citymap.reports import place
+from citymap.reports import bucket, place
 from citymap.settings import Settings, terminal_language
 from citymap.workspace import Workspace
 
@@ -41,6 +41,7 @@ def workspace(city: Path | None) -> Workspace:
     found = Workspace(folder.resolve())
     city_messages.use(found)
     place.use(found, settings.store)
+    bucket.use(found, bucket.named(settings))
     return found
 
 
@@ -227,6 +228,10 @@ def demo(
     buildings: Annotated[int, typer.Option(min=100, help="number of buildings")] = 5000,
     seed: Annotated[int, typer.Option(help="seed of the generator")] = 1,
     source: Annotated[Path | None, typer.Option(help="keep the generated CityGML here")] = None,
+    second_edition: Annotated[
+        Path | None,
+        typer.Option(help="write a later edition here, to try `citymap model`"),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Build the fictional demo city and import it. 架空のデモ都市を作ります。"""
@@ -234,6 +239,7 @@ def demo(
 
     from citymap.assess.exposure import compute
     from citymap.demo import generate
+    from citymap.demo import second_edition as later
     from citymap.plateau.importer import ImportOptions, import_sources
     from citymap.tiles import build
     from citymap.tiles.exposure import publish
@@ -244,6 +250,8 @@ def demo(
         with tempfile.TemporaryDirectory(prefix=".demo-", dir=target.root) as folder:
             made = Path(source).resolve() if source else Path(folder)
             generate(made, buildings=buildings, seed=seed, progress=progress)
+            if second_edition is not None:
+                later.write_with_truth(made, second_edition.resolve(), seed=seed)
             hazards = made / "hazard"
             sources = [p for p in sorted(made.iterdir()) if p.is_dir() and p != hazards]
             record = import_sources(sources, target, options=ImportOptions(), progress=progress)
@@ -270,12 +278,15 @@ def _register() -> None:
     for name in (
         "audit",
         "backup",
+        "cities",
         "desktop",
         "doctor",
         "evacuate",
         "exposure",
         "fetch",
         "flood",
+        "model",
+        "live",
         "reports",
         "publish",
         "serve",

@@ -21,6 +21,10 @@ def backup(
     without_tiles: Annotated[
         bool, typer.Option("--without-tiles", help="leave out what `citymap tiles` makes again")
     ] = False,
+    without_photos: Annotated[
+        bool,
+        typer.Option("--without-photos", help="leave out photos that are on an S3 server"),
+    ] = False,
     keep: Annotated[
         int, typer.Option(min=0, help="in a folder: remove all but the newest N; 0 keeps all")
     ] = 0,
@@ -47,16 +51,20 @@ def backup(
         made = backups.back_up(
             target_city, target, tiles=not without_tiles, progress=progress,
             store_url=Settings(city=target_city.root).store,
+            photos=not without_photos,
         )  # fmt: skip
         removed = backups.prune(target.parent, keep) if folder and keep else []
         facts = {
             "path": str(target), "files": len(made.files), "bytes": target.stat().st_size,
             "seconds": round(time.monotonic() - start, 2), "removed": len(removed),
+            "photos_left_out": made.photos_left_out,
         }  # fmt: skip
 
         def said() -> str:
             size = f"{target.stat().st_size / 1e6:,.1f}"
             lines = [t("backup.made", lang, path=target, files=len(made.files), size=size)]
+            if made.photos_left_out:
+                lines.append(t("backup.photos_left_out", lang, count=made.photos_left_out))
             if removed:
                 lines.append(t("backup.removed", lang, count=len(removed)))
             return "\n".join(lines)

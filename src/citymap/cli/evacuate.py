@@ -196,3 +196,27 @@ def compare(
             return "\n".join([*lines, f"→ {out}"])
 
         cli.answer(found, text, json=json)
+
+
+@app.command("capsule")
+def capsule(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="result folder, or name of a plan of the city")],
+    out: Annotated[Path, typer.Option("--out", help="HTML file to write")],
+    city: cli.CityOption = None,
+    json: cli.JsonOption = False,
+) -> None:  # fmt: skip
+    """One plan as one HTML file that opens without a network: map, playback, charts, districts, hashes.
+
+    一つの計画を、ネットワークなしで開ける一つの HTML にします（地図、再生、図、地区ごとの行動、ハッシュ）。
+    """
+    from citymap.share import plan_capsule
+    from citymap.workspace import write_text
+
+    with cli.command(json=json):
+        target = cli.workspace(city)
+        text = plan_capsule.capsule(
+            target, plan_capsule.find(target, run), lang=terminal_language()
+        )
+        write_text(out.resolve(), text)
+        size = len(text.encode())
+        cli.answer({"out": str(out), "bytes": size}, lambda: f"→ {out} ({size:,} bytes)", json=json)

@@ -26,7 +26,7 @@ APPLICATIONS = {
 }
 GRACE_S = 3
 AGAIN_S = 10  # until a worker asks again for what is away
-STAFF_NICENESS = 2  # residents first: twenty looping pages must not slow the public process
+STAFF_NICENESS = 8  # residents first: twenty looping pages must not slow the public process
 
 
 def _end_with_parent() -> None:
@@ -40,6 +40,7 @@ def _end_with_parent() -> None:
 
 def _work() -> None:
     """Run jobs until SIGTERM."""
+    from citymap.jobs import live_feeds
     from citymap.jobs.cluster import dispatch
     from citymap.jobs.worker import NICENESS, work
     from citymap.store import open_store
@@ -55,6 +56,9 @@ def _work() -> None:
     while not stop.is_set():
         try:
             store = open_store(settings.store or workspace)
+            threading.Thread(
+                target=live_feeds.run, args=(store, workspace, stop), name="live feeds", daemon=True
+            ).start()
             if settings.scheduler:
                 dispatch(settings.scheduler, store, workspace, stop)
             else:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from citymap.cli import CityOption, JsonOption, answer, command, workspace
+from citymap.cli import CityOption, JsonOption, answer, command, user_key, workspace
 from citymap.errors import BadInputError
 from citymap.i18n import t
 from citymap.settings import Settings, terminal_language
@@ -128,4 +128,5 @@ def disable(
 
 def register(app: typer.Typer) -> None:
     """Add `citymap user`."""
+    users.add_typer(user_key.app, name="key")
     app.add_typer(users, name="user")

@@ -181,6 +181,7 @@ def generate(out_dir: Path, *, buildings: int = 5000, seed: int = 1, progress: P
     land_files.write_terrain(folder, tin, seed=seed, progress=_Part(progress, 0.75, 0.05))
     segments = streets.segments(drawn, roads)
     land_files.write_roads(folder, segments, seed=seed, progress=_Part(progress, 0.8, 0.08))
+    land_files.write_bridges(folder, segments, tin, seed=seed)
     progress.update(0.88, 1, "luse")
     areas = area_files.land(drawn, blocks, lots, ground.MARGIN_M)
     area_files.write_land_use(folder, areas, seed=seed)

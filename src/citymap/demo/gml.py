@@ -17,6 +17,7 @@ CREATED = "2025-03-21"
 _SPACES = {
     "app": "http://www.opengis.net/citygml/appearance/2.0",
     "bldg": "http://www.opengis.net/citygml/building/2.0",
+    "brid": "http://www.opengis.net/citygml/bridge/2.0",
     "core": "http://www.opengis.net/citygml/2.0",
     "dem": "http://www.opengis.net/citygml/relief/2.0",
     "gen": "http://www.opengis.net/citygml/generics/2.0",

@@ -1,4 +1,4 @@
-"""Files of the land: terrain (udx/dem) and roads (udx/tran)."""
+"""Files of the land: terrain (udx/dem), roads (udx/tran) and bridges (udx/brid)."""
 
 from __future__ import annotations
 
@@ -108,3 +108,33 @@ def write_roads(folder: Path, segments: list[Segment], *, seed: int, progress: P
                     "</tran:Road>\n</core:cityObjectMember>\n"
                 )  # fmt: skip
         progress.update(done, len(meshes), "tran")
+
+
+def write_bridges(folder: Path, segments: list[Segment], tin: Tin, *, seed: int) -> None:
+    """Write udx/brid/{mesh}_brid_6697_op.gml: the deck (LOD1), level with the higher bank."""
+    found = [(k, s) for k, s in enumerate(segments) if s.section == "bridge"]
+    if not found:
+        return
+    mesh = np.array(meshes_of(np.array([s.centre[len(s.centre) // 2] for _, s in found])))
+    for m in sorted(set(mesh.tolist())):
+        here = [found[i] for i in np.flatnonzero(mesh == m)]
+        height = [max(_ground_at(tin, s.centre[0]), _ground_at(tin, s.centre[-1])) for _, s in here]
+        around = np.concatenate([s.surface for _, s in here])
+        path = folder / "udx" / "brid" / f"{m}_brid_6697_op.gml"
+        with gml.city_model(path, around, (min(height), max(height))) as f:
+            for (k, s), z in zip(here, height, strict=True):
+                face = gml.polygon([f"{p} {z:.2f}" for p in gml.lat_lon_text(s.surface)])
+                name = f"<gml:name>{s.name}</gml:name>\n" if s.name else ""
+                f.write(
+                    "<core:cityObjectMember>\n"
+                    f'<brid:Bridge gml:id="{gml.uid("brid", seed, k)}">\n{name}'
+                    f"<core:creationDate>{gml.CREATED}</core:creationDate>\n"
+                    f"<brid:lod1MultiSurface>{gml.multi_surface([face])}</brid:lod1MultiSurface>\n"
+                    "</brid:Bridge>\n</core:cityObjectMember>\n"
+                )
+
+
+def _ground_at(tin: Tin, at: NDArray[np.float64]) -> float:
+    """Height (m T.P.) of the terrain's nearest node."""
+    nearest = np.argmin((tin.x - at[0]) ** 2 + (tin.y - at[1]) ** 2)
+    return float(tin.z.ravel()[nearest])

@@ -165,61 +165,102 @@ def finish(t, length, v_dry, row, cls, speeds, slice_s):  # type: ignore[no-unty
 
 
 @njit(cache=True)
-def latest_entry(deadline, length, v_dry, row, worst, slice_s):  # type: ignore[no-untyped-def]
-    """The latest time to enter a link so that its end is reached by the deadline; -inf: never.
-
-    The inverse of `finish` for one class and speeds (row, slice) that never rise with time.
-    """
-    if row < 0:
-        return deadline - length / v_dry
-    slices = worst.shape[1]
-    if deadline == np.inf:
-        if worst[row, slices - 1] > 0.0:
-            return np.inf
-        deadline = (slices - 1) * slice_s
-    s = min(int(np.ceil(deadline / slice_s)) - 1, slices - 1)
-    left, now = length, deadline
-    while s >= 0:
-        v = min(v_dry, worst[row, s])
-        begin = s * slice_s
-        if v <= 0.0:
-            left, now = length, begin
-        else:
-            reach = v * (now - begin)
-            if reach >= left:
-                return now - left / v
-            left -= reach
-            now = begin
-        s -= 1
-    return -np.inf
+def span_of_rows(speeds, first, count):  # type: ignore[no-untyped-def]
+    """For speeds (slice, row) of which what has become worse stays so: the first slice in which
+    each row limits anybody, and how many there are from it until the row is closed for good."""
+    slices, rows = speeds.shape
+    for r in range(rows):
+        first[r] = slices
+        count[r] = -1
+    for s in range(slices):
+        for r in range(rows):
+            v = speeds[s, r]
+            if first[r] == slices and v < np.inf:
+                first[r] = s
+            if count[r] < 0 and v <= 0.0:
+                count[r] = s - first[r]
+    for r in range(rows):
+        if count[r] < 0:
+            count[r] = slices - first[r]
 
 
 @njit(cache=True)
-def latest_departure(start, out, to, dry, row, length, v_link, calm, worst, slice_s, sources, offset, next_link, latest, label):  # type: ignore[no-untyped-def]  # fmt: skip
+def worst_of_rows(speeds, rows, worst):  # type: ignore[no-untyped-def]
+    """Fill `worst` with the least speed so far of the slices of each row's span, row after row."""
+    least = np.full(rows.size, np.inf, np.float32)
+    for s in range(speeds.shape[0]):
+        for r in range(rows.size):
+            k = s - rows[r].first
+            if 0 <= k < rows[r].count:
+                least[r] = min(least[r], speeds[s, r])
+                worst[rows[r].at + k] = least[r]
+
+
+@njit(cache=True)
+def latest_entry(deadline, length, v_dry, r, rows, worst, slice_s):  # type: ignore[no-untyped-def]
+    """The latest time to enter a link so that its end is reached by the deadline; -inf: never.
+
+    The inverse of `finish` for one class and speeds that never rise with time: `rows[r]` (r -1:
+    always dry) limits from `calm` and is closed from `shut` (seconds); the speeds in between are
+    `count` slices from `first`, `worst[at]` and on.
+    """
+    if r < 0:
+        return deadline - length / v_dry
+    deadline = min(deadline, rows[r].shut)
+    if deadline == np.inf:
+        return np.inf
+    first = rows[r].first
+    s = min(int(deadline / slice_s), first + rows[r].count - 1)
+    if s * slice_s >= deadline:
+        s -= 1
+    left, now = length, deadline
+    while s >= first:
+        v = min(v_dry, worst[rows[r].at + s - first])
+        begin = s * slice_s
+        reach = v * (now - begin)
+        if reach >= left:
+            return now - left / v
+        left -= reach
+        now = begin
+        s -= 1
+    at = now - left / v_dry
+    return at if at >= 0.0 else -np.inf
+
+
+@njit(cache=True)
+def latest_departure(start, out, links, rows, worst, slices, slice_s, sources, offset, nodes, next_link, latest, label):  # type: ignore[no-untyped-def]  # fmt: skip
     """Latest departure of every node for a person of one class who must reach a source in time.
 
-    In the order of `out`, the links away from each node: `to` is the node beyond, `dry` the seconds
-    without water from there (infinite: not theirs), `row` the row of the edge in `worst` (rows,
-    slices: speeds that never rise). `calm` is the second until which each row limits nobody,
-    `length` of edges, `v_link` the dry speed on links. `offset` is the latest arrival at each source
-    (infinite: at any time). `next_link` is the first link of the way, `label` the source; -1 and
-    -inf where there is none, or only one that begins before time 0.
+    In the order of `out`, the links away from each node: `links` has the node beyond (`to`), the
+    seconds without water from there (`dry`, infinite: not theirs), the length, and the row of the
+    edge in `rows` (-1: always dry), which with `worst` say how fast one is when, as for
+    `latest_entry`; `slices` of time end the water's story. `nodes` is room for the work: what a node
+    needs lies in one place.
+    `offset` is the latest arrival at each source (infinite: at any time). `next_link` is the first
+    link of the way, `label` the source; -1 and -inf where there is none, or only one that begins
+    before time 0.
 
     Nodes stand in buckets of time, worked off from the latest; within a bucket a node whose time
     improves is worked off again, so the result is exact whatever the width of the buckets.
     """
     n = start.size - 1
-    slices = worst.shape[1]
     top_time = slices * slice_s
     for k in range(n):
-        latest[k] = -np.inf
-        label[k] = -1
-        next_link[k] = -1
+        nodes[k].latest = -np.inf
+        nodes[k].label = -1
+        nodes[k].next = -1
+        nodes[k].done = np.inf  # the time with which it was last worked off
+        nodes[k].begin = start[k]
+        nodes[k].end = start[k + 1]
     for k in range(sources.size):
         node = sources[k]
-        if node >= 0 and offset[k] >= 0.0 and (offset[k] > latest[node] or label[node] < 0):
-            latest[node] = offset[k]
-            label[node] = k
+        if (
+            node >= 0
+            and offset[k] >= 0.0
+            and (offset[k] > nodes[node].latest or nodes[node].label < 0)
+        ):
+            nodes[node].latest = offset[k]
+            nodes[node].label = k
             if offset[k] < np.inf:
                 top_time = max(top_time, offset[k])
     # Nodes that can wait for ever: a search in any order.
@@ -227,40 +268,39 @@ def latest_departure(start, out, to, dry, row, length, v_link, calm, worst, slic
     top = 0
     for k in range(sources.size):
         node = sources[k]
-        if node >= 0 and label[node] == k and latest[node] == np.inf:
+        if node >= 0 and nodes[node].label == k and nodes[node].latest == np.inf:
             stack[top] = node
             top += 1
     first = 0
-    last = slices - 1
     while first < top:
         node = stack[first]
         first += 1
-        for k in range(start[node], start[node + 1]):
-            other = to[k]
-            if latest[other] == np.inf or dry[k] == np.inf:
+        for k in range(nodes[node].begin, nodes[node].end):
+            other = links[k].to
+            if nodes[other].latest == np.inf or links[k].dry == np.inf:
                 continue
-            if row[k] < 0 or worst[row[k], last] > 0.0:
-                latest[other] = np.inf
-                label[other] = label[node]
-                next_link[other] = out[k] ^ 1
+            r = links[k].row
+            if r < 0 or rows[r].shut == np.inf:
+                nodes[other].latest = np.inf
+                nodes[other].label = nodes[node].label
+                nodes[other].next = out[k] ^ 1
                 stack[top] = other
                 top += 1
     total, count = 0.0, 0
-    for k in range(0, dry.size, 16):
-        if dry[k] < np.inf:
-            total += dry[k]
+    for k in range(0, links.size, 64):
+        if links[k].dry < np.inf:
+            total += links[k].dry
             count += 1
-    width = max(total / max(count, 1) / 2.0, top_time / 65536.0, 1e-6)
-    buckets = int(top_time / width) + 2
+    per_s = 1.0 / max(total / max(count, 1) * 3.0, top_time / 65536.0, 1e-6)
+    buckets = int(top_time * per_s) + 2
     bucket = np.full(buckets, -1, np.int32)
-    pool_node = np.empty(2 * n + out.size, np.int32)
-    pool_next = np.empty(2 * n + out.size, np.int32)
+    pool = np.empty((2 * n + sources.size + 16, 2), np.int32)  # node, next entry of the bucket
     used = 0
-    done = np.full(n, np.inf)  # the time with which a node was last worked off
-    for k in range(n):
-        if -np.inf < latest[k] < np.inf:
-            b = int(latest[k] / width)
-            pool_node[used], pool_next[used] = k, bucket[b]
+    for k in range(sources.size):
+        node = sources[k]
+        if node >= 0 and nodes[node].label == k and nodes[node].latest < np.inf:
+            b = int(nodes[node].latest * per_s)
+            pool[used, 0], pool[used, 1] = node, bucket[b]
             bucket[b] = used
             used += 1
     # The endless region reaches its border first.
@@ -274,35 +314,43 @@ def latest_departure(start, out, to, dry, row, length, v_link, calm, worst, slic
             if entry < -1:
                 node = -2 - entry
             else:
-                bucket[here] = pool_next[entry]
-                node = pool_node[entry]
-            key = latest[node]
-            if entry < -1 or (key != done[node] and int(key / width) == here):
-                done[node] = key
-                for k in range(start[node], start[node + 1]):
-                    other = to[k]
-                    at = key - dry[k]  # water never makes it later
-                    if at <= latest[other] or at < 0.0:
+                bucket[here] = pool[entry, 1]
+                node = pool[entry, 0]
+            key = nodes[node].latest
+            if entry < -1 or (key != nodes[node].done and int(key * per_s) == here):
+                nodes[node].done = key
+                for k in range(nodes[node].begin, nodes[node].end):
+                    other = links[k].to
+                    dry = links[k].dry
+                    at = key - dry  # water never makes it later
+                    known = nodes[other].latest
+                    if at <= known or at < 0.0:
                         continue
-                    r = row[k]
-                    if r >= 0 and not key <= calm[r]:
-                        link = out[k] ^ 1
-                        at = latest_entry(key, length[link >> 1], v_link[link], r, worst, slice_s)
-                    if at > latest[other] and at >= 0.0:
-                        latest[other] = at
-                        label[other] = label[node]
-                        next_link[other] = out[k] ^ 1
-                        if used == pool_node.size:
-                            more_node = np.empty(2 * used, np.int32)
-                            more_next = np.empty(2 * used, np.int32)
-                            more_node[:used] = pool_node
-                            more_next[:used] = pool_next
-                            pool_node, pool_next = more_node, more_next
-                        b = int(at / width)
-                        pool_node[used], pool_next[used] = other, bucket[b]
-                        bucket[b] = used
-                        used += 1
+                    r = links[k].row
+                    if r >= 0 and key > rows[r].calm:
+                        at = min(key, rows[r].shut) - dry
+                        if at <= known or at < 0.0:
+                            continue
+                        length = links[k].length
+                        at = latest_entry(key, length, length / dry, r, rows, worst, slice_s)
+                        if at <= known or at < 0.0:
+                            continue
+                    nodes[other].latest = at
+                    nodes[other].label = nodes[node].label
+                    nodes[other].next = out[k] ^ 1
+                    if used == len(pool):
+                        more = np.empty((2 * used, 2), np.int32)
+                        more[:used] = pool
+                        pool = more
+                    b = int(at * per_s)
+                    pool[used, 0], pool[used, 1] = other, bucket[b]
+                    bucket[b] = used
+                    used += 1
             entry = -1 if i < top else bucket[here]
+    for k in range(n):
+        latest[k] = nodes[k].latest
+        label[k] = nodes[k].label
+        next_link[k] = nodes[k].next
 
 
 @njit(cache=True)
@@ -329,7 +377,7 @@ def lengths_of_ways(next_link, head, length, out):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True)
-def latest_from_homes(latest, label, far, node, leg, edge, v, row, worst, slice_s, when, goal, metres):  # type: ignore[no-untyped-def]  # fmt: skip
+def latest_from_homes(latest, label, far, node, leg, edge, v, row, rows, worst, slice_s, when, goal, metres):  # type: ignore[no-untyped-def]  # fmt: skip
     """Latest departure of each home over the better of its two nodes (n, 2); -inf where none.
 
     `leg` are the metres to either node, walked along `edge`; `far` the metres on from each node.
@@ -344,7 +392,9 @@ def latest_from_homes(latest, label, far, node, leg, edge, v, row, worst, slice_
             at = node[i, side]
             if latest[at] == -np.inf:
                 continue
-            t = latest_entry(latest[at], max(leg[i, side], 0.01), v, row[edge[i]], worst, slice_s)
+            t = latest_entry(
+                latest[at], max(leg[i, side], 0.01), v, row[edge[i]], rows, worst, slice_s
+            )
             way = leg[i, side] + far[at]
             if t > when[i] or (t == when[i] and t > -np.inf and way < metres[i]):
                 when[i] = t

@@ -28,8 +28,8 @@ def _changed(a: dict[str, Any], b: dict[str, Any]) -> dict[str, list[Any]]:
     return {k: [a.get(k), b.get(k)] for k in sorted({*a, *b}) if a.get(k) != b.get(k)}
 
 
-def compare(a_folder: Path, b_folder: Path, out: Path) -> dict[str, Any]:
-    """Write `compare.json` and `compare.csv`: B minus A for every count.
+def compared(a_folder: Path, b_folder: Path) -> dict[str, Any]:
+    """B minus A for every count.
 
     Replicates of one number used the same random numbers if the seeds are the same: then the
     intervals are those of the paired differences; without replicates there are none.
@@ -54,17 +54,26 @@ def compare(a_folder: Path, b_folder: Path, out: Path) -> dict[str, Any]:
         for k in sorted({*a["stranded_by"]["district"], *b["stranded_by"]["district"]})
     }
     ages = {k: b["stranded_by"]["age"][k] - v for k, v in a["stranded_by"]["age"].items()}
-    result = {
+    return {
         "a": a["name"] or a_folder.name, "b": b["name"] or b_folder.name, "seed": a["seed"],
         "people": a["people"], "counts": counts, "changed": _changed(a["scenario"], b["scenario"]),
         "stranded_by_district": districts, "stranded_by_age": ages,
     }  # fmt: skip
+
+
+def compare(a_folder: Path, b_folder: Path, out: Path) -> dict[str, Any]:
+    """Write `compare.json` and `compare.csv`; returns what `compared` gives.
+
+    Raises:
+        BadInputError: as `compared`.
+    """
+    result = compared(a_folder, b_folder)
     text = json.dumps(result, ensure_ascii=False, indent=1)
     write_text(out / "compare.json", text + "\n")
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["measure", "a", "b", "difference", "ci_low", "ci_high", "pairs"])
-    for name, row in counts.items():
+    for name, row in result["counts"].items():
         low, high = row.get("ci95", ["", ""])
         writer.writerow([name, row["a"], row["b"], row["difference"], low, high, row.get("pairs", "")])  # fmt: skip
     write_text(out / "compare.csv", table.getvalue())

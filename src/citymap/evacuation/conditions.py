@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from citymap.evacuation import _kernels
 from citymap.evacuation.person import (
     CAR_IN_WATER_M_S,
     CAR_M_S,
@@ -38,15 +39,29 @@ class Shut:
     until_s: float
 
 
+ROW = np.dtype([
+    ("calm", np.float64), ("shut", np.float64), ("at", np.int64), ("first", np.int32), ("count", np.int32),
+])  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """Speed limits of one class (row, slice) where what has become worse stays so.
+    """Speed limits of one class where what has become worse stays so.
 
-    `calm_s` is the second until which each row limits nobody.
+    A row of `rows` limits from second `calm` and is closed from `shut` (infinite: never); in
+    between, its `count` slices from `first` have the speeds `speeds[at]` and on, the last for ever.
     """
 
+    rows: NDArray[np.void]
     speeds: NDArray[np.float32]
-    calm_s: NDArray[np.float64]
+
+    def last(self) -> NDArray[np.float64]:
+        """Speed of each row in the end."""
+        shut, rows = np.isfinite(self.rows["shut"]), self.rows
+        out = np.where(shut, 0.0, np.inf)
+        slow = ~shut & (rows["count"] > 0)
+        out[slow] = self.speeds[rows["at"][slow] + rows["count"][slow] - 1]
+        return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +82,16 @@ class Conditions:
 
     def worst(self, cls: int) -> Worst:
         """What leave-by times of a class are based on."""
-        table = np.minimum.accumulate(self.speeds[cls], axis=0)
-        limited = np.isfinite(table)
-        first = np.where(limited[-1], limited.argmax(axis=0) * self.slice_s, np.inf)
-        return Worst(np.ascontiguousarray(table.T), np.asarray(first, float))
+        slices, n = self.speeds.shape[1:]
+        rows = np.zeros(n, ROW)
+        _kernels.span_of_rows(self.speeds[cls], rows["first"], rows["count"])
+        begins, ends = rows["first"], rows["first"] + rows["count"]
+        rows["calm"] = np.where(begins < slices, begins * self.slice_s, np.inf)
+        rows["shut"] = np.where(ends < slices, ends * self.slice_s, np.inf)
+        rows["at"] = np.cumsum(rows["count"], dtype=np.int64) - rows["count"]
+        speeds = np.empty(int(rows["count"].sum()), np.float32)
+        _kernels.worst_of_rows(self.speeds[cls], rows, speeds)
+        return Worst(rows, speeds)
 
     def closes_s(self, cls: int) -> NDArray[np.float64]:
         """When each edge is first closed to a class; NaN where it never is."""

@@ -16,18 +16,26 @@ from citymap.evacuation.columns import LEAVE_BY
 from citymap.evacuation.conditions import Conditions, dry_speeds
 from citymap.evacuation.person import MOBILITY
 from citymap.evacuation.slope import slope_factor
-from citymap.evacuation.town import Town, prepare
+from citymap.evacuation.town import prepare
 from citymap.progress import Progress, Quiet
 from citymap.workspace import write_table, write_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from citymap.evacuation.homes import Homes
     from citymap.evacuation.network import Network
     from citymap.evacuation.scenario import Scenario
     from citymap.workspace import Workspace
 
 NIGHT_FACTOR = 0.8  # 内閣府: walking by night
+LINK = np.dtype([
+    ("to", np.int32), ("row", np.int32), ("dry", np.float64), ("length", np.float64),
+])  # fmt: skip
+NODE = np.dtype([
+    ("latest", np.float64), ("done", np.float64), ("label", np.int32), ("next", np.int32),
+    ("begin", np.int32), ("end", np.int32),
+])  # fmt: skip
 ROUNDED_MIN = 10  # what residents read is a full ten minutes, rounded down
 
 
@@ -69,15 +77,15 @@ def latest_departures(
     sources = stop[usable].astype(np.int32)
     search = backwards(network, weather, v_link, length)
     _kernels.latest_departure(
-        network.start, network.out, *search, length, v_link, worst.calm_s, worst.speeds, weather.slice_s,
-        sources, arrive_by_s - last[usable], nxt, at, label,
+        network.start, network.out, search, worst.rows, worst.speeds, weather.speeds.shape[1],
+        weather.slice_s, sources, arrive_by_s - last[usable], np.empty(network.nodes, NODE), nxt, at, label,
     )  # fmt: skip
     endless = at == np.inf
     if endless.any():
         # Never cut off: any of many ways would do, so take the shortest that stays open.
         final = np.full(network.edges, np.inf)
         rows = weather.row >= 0
-        final[rows] = worst.speeds[weather.row[rows], -1]
+        final[rows] = worst.last()[weather.row[rows]]
         speed = np.minimum(v_link, np.repeat(final, 2))
         cost = np.divide(
             np.repeat(length, 2), speed, out=np.full(2 * network.edges, np.inf), where=speed > 0
@@ -98,20 +106,29 @@ def latest_departures(
 
 def backwards(
     network: Network, weather: Conditions, v_link: NDArray[np.float64], length: NDArray[np.float64]
-) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.int32]]:
+) -> NDArray[np.void]:
     """The links that lead to each node in the order in which a search back from shelters meets
-    them: the node at their beginning, dry seconds (infinite: not theirs), row of the edge."""
+    them: the node at their beginning, row of the edge, dry seconds (infinite: not theirs), length."""
     toward = network.out ^ 1
     v = v_link[toward]
-    seconds = np.divide(length[toward >> 1], v, out=np.full(len(v), np.inf), where=v > 0)
-    return network.head[network.out], seconds, weather.row[toward >> 1]
+    found = np.empty(len(toward), LINK)
+    found["to"], found["row"] = network.head[network.out], weather.row[toward >> 1]
+    found["length"] = length[toward >> 1]
+    found["dry"] = np.divide(found["length"], v, out=np.full(len(v), np.inf), where=v > 0)
+    return found
 
 
 def of_homes(
-    town: Town, weather: Conditions, latest: Latest, *, cls: int, factor: float = 1.0
+    network: Network,
+    homes: Homes,
+    weather: Conditions,
+    latest: Latest,
+    *,
+    cls: int,
+    factor: float = 1.0,
 ) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.float64]]:
     """Latest departure (s), row of the shelter and metres for every home."""
-    network, at = town.network, town.homes.attached
+    at = homes.attached
     assert at is not None  # noqa: S101  (`prepare` attached them)
     edge = np.maximum(at.edge, 0)
     along = np.clip(at.at_m, 0, network.length_m[edge])
@@ -119,12 +136,12 @@ def of_homes(
     leg = np.column_stack([off + along, off + network.length_m[edge] - along])
     node = np.column_stack([network.u[edge], network.v[edge]])
     worst = weather.worst(cls)
-    n = town.homes.count
+    n = homes.count
     when, goal, metres = np.empty(n), np.empty(n, np.int32), np.empty(n)
     _kernels.latest_from_homes(
         latest.at_s, latest.shelter, np.nan_to_num(latest.metres), node, leg, at.edge,
-        float(dry_speeds()[cls]) * factor, weather.row, worst.speeds, weather.slice_s, when, goal,
-        metres,
+        float(dry_speeds()[cls]) * factor, weather.row, worst.rows, worst.speeds, weather.slice_s,
+        when, goal, metres,
     )  # fmt: skip
     return when, goal, metres
 
@@ -153,7 +170,9 @@ def leave_by(
         latest = latest_departures(
             town.network, weather, town.stop, cls=cls, off_m=town.stop_off_m, factor=factor
         )
-        when, goal, metres = of_homes(town, weather, latest, cls=cls, factor=factor)
+        when, goal, metres = of_homes(
+            town.network, town.homes, weather, latest, cls=cls, factor=factor
+        )
         late = when < 0  # no way, or it would have had to begin before the flood result does
         hours = np.where(late, np.nan, when / 3600)
         goal = np.where(late, -1, goal)

@@ -86,16 +86,26 @@ def capacity_weights(homes: Homes, *, night: bool) -> NDArray[np.float64]:
     return np.asarray(found, float)
 
 
-def counts_of_file(path: Path, homes: Homes, *, night: bool, epsg: int) -> NDArray[np.int64]:
+def counts_of_file(
+    path: Path, homes: Homes, *, night: bool, epsg: int, hour: int | None = None
+) -> NDArray[np.int64]:
     """People per building from a CSV or Parquet of counts.
 
     Columns `building_id, people`, or `lon, lat, people` (each count goes to the buildings nearest
-    to the point among all points, by floor area: mesh counts, say).
+    to the point among all points, by floor area: mesh counts, say). With a column `hour` (0-23, as
+    人流 counts have it) the rows of `hour` count.
 
     Raises:
-        BadInputError: columns are missing, a number is negative or not whole, or names no building.
+        BadInputError: columns are missing, a number is negative or not whole, or names no building;
+            a file by hours has none for `hour`.
     """
     rows = _rows(path)
+    if rows and "hour" in rows[0]:
+        known = [_whole(r["hour"], path, k) for k, r in enumerate(rows, 2)]
+        rows = [r for r, h in zip(rows, known, strict=True) if h == hour]
+        if not rows:
+            hours = ", ".join(str(h) for h in sorted(set(known)))
+            raise BadInputError("evacuation_hour", place=path.name, hour=hour, hours=hours)
     columns = set(rows[0]) if rows else set()
     if "people" not in columns or not ({"building_id"} <= columns or {"lon", "lat"} <= columns):
         missing = "people, building_id | lon, lat"

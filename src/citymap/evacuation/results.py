@@ -14,11 +14,23 @@ import pyarrow.parquet as pq
 import shapely
 
 from citymap import crs
+from citymap.evacuation.bottlenecks import NAME as BOTTLENECKS
+from citymap.evacuation.bottlenecks import stranded_on, write_bottlenecks
 from citymap.evacuation.columns import LINKS, PEOPLE
 from citymap.evacuation.people import AGES, DIFFICULTY, HOUSEHOLDS
 from citymap.evacuation.person import CAR_M_S, MOBILITY
 from citymap.evacuation.person import PEOPLE as CLASSES
-from citymap.evacuation.simulate import EN_ROUTE, EVACUATED, REASON, STATUS, STRANDED, Outcome
+from citymap.evacuation.playback import NAME as PLAYBACK
+from citymap.evacuation.playback import write_playback
+from citymap.evacuation.simulate import (
+    EN_ROUTE,
+    EVACUATED,
+    REASON,
+    STATUS,
+    STRANDED,
+    Outcome,
+    draw_of,
+)
 from citymap.workspace import replacing, write_table, write_text
 
 if TYPE_CHECKING:
@@ -77,6 +89,10 @@ def assumptions(town: Town, scenario: Scenario) -> list[str]:
         else f"people: {town.people.count} shared out over buildings by floor area and usage "
         f"({'by night: those who live there' if given.night else 'by day: also those at work'})"
     )
+    if given.population.hour is not None:
+        source += f", counts of hour {given.population.hour}"
+    if given.population.visitors:
+        source += f", visitors on top: {given.population.visitors}, placed as the others"
     ages = ", ".join(f"{n} {s:.0%}" for n, s in AGES)
     return [
         source,
@@ -110,10 +126,15 @@ def write_outcome(
     folder.mkdir(parents=True, exist_ok=True)
     _people(folder / "people.parquet", town, outcome)
     _links(folder / "links.parquet", town, outcome, weather)
+    write_bottlenecks(folder / BOTTLENECKS, town, outcome, weather)
     _shelters(folder / "shelters.csv", town, outcome)
     _arrivals(folder / "arrivals.csv", town, outcome)
     if len(outcome.log[0]):
         _trips(folder / "trips", town, outcome)
+        late = draw_of(scenario.evacuation, scenario.scenario.seed, 0).flood_delay_h
+        write_playback(folder / "trips" / PLAYBACK, town, outcome, weather, flood_delay_h=late)
+    else:
+        (folder / "trips" / PLAYBACK).unlink(missing_ok=True)
     summary = {
         "name": scenario.scenario.name, "seed": scenario.scenario.seed,
         "duration_h": town.horizon_s / 3600, **figures(town, outcome),
@@ -169,12 +190,7 @@ def lines_lon_lat(network: Network) -> NDArray[np.object_]:
 
 def _links(path: Path, town: Town, outcome: Outcome, weather: Conditions) -> None:
     network = town.network
-    stuck = (outcome.status == STRANDED) & (outcome.reason == 1)
-    stranded = np.zeros(network.edges, np.int64)
-    if stuck.any():
-        tree = shapely.STRtree(network.geometries())
-        where = tree.nearest(shapely.points(outcome.x[stuck], outcome.y[stuck]))
-        np.add.at(stranded, where, outcome.size[stuck])
+    stranded = stranded_on(town, outcome)
 
     def both(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(values.reshape(-1, 2).sum(axis=1), float)

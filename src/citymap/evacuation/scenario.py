@@ -55,6 +55,8 @@ class Population(_Strict):
 
     file: str | None = None
     from_buildings: bool | int | None = None
+    hour: int | None = Field(default=None, ge=0, le=23)  # of a file with a column `hour`
+    visitors: str | None = None  # a file of counts that come on top
 
     @model_validator(mode="after")
     def _one(self) -> Population:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,10 +189,31 @@ def _counts(
     scenario: Scenario, workspace: Workspace, homes: Homes, epsg: int, inputs: dict[str, Path]
 ) -> NDArray[np.int64]:
     given = scenario.evacuation
+    counts = _residents(scenario, workspace, homes, epsg, inputs)
+    if given.population.visitors is not None:
+        path = scenario.path(given.population.visitors, workspace.root)
+        inputs["visitors"] = path
+        counts = counts + crowd.counts_of_file(
+            path, homes, night=given.night, epsg=epsg, hour=_hour(given)
+        )
+    return counts
+
+
+def _hour(given: Evacuation) -> int | None:
+    """The hour of the people: as given, else the Japanese hour of the start."""
+    if given.population.hour is not None or given.start is None:
+        return given.population.hour
+    return given.start.astimezone(timezone(timedelta(hours=9))).hour
+
+
+def _residents(
+    scenario: Scenario, workspace: Workspace, homes: Homes, epsg: int, inputs: dict[str, Path]
+) -> NDArray[np.int64]:
+    given = scenario.evacuation
     if given.population.file is not None:
         path = scenario.path(given.population.file, workspace.root)
         inputs["population"] = path
-        return crowd.counts_of_file(path, homes, night=given.night, epsg=epsg)
+        return crowd.counts_of_file(path, homes, night=given.night, epsg=epsg, hour=_hour(given))
     weights = crowd.capacity_weights(homes, night=given.night)
     total = given.population.from_buildings
     if total is True:

@@ -3,47 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-from citymap.progress import Progress, Quiet
+from citymap.model.validation import Row, results
 from citymap.registry import Registry
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One measure of a case: our `value`, what it is compared with, and the band that passes.
-
-    `expected_fail` marks what this model cannot do: there a miss is the expected result.
-    """
-
-    case: str
-    measure: str
-    value: float
-    reference: float | str | None
-    band: tuple[float, float]
-    expected_fail: bool = False
-    unit: str = ""
-
-    @property
-    def passed(self) -> bool:
-        """Whether the value lies in the band (a value that is no number does not)."""
-        return self.band[0] <= self.value <= self.band[1]
-
-    @property
-    def as_expected(self) -> bool:
-        """A pass, or a failure that was foretold."""
-        return self.passed != self.expected_fail
-
-    def as_dict(self) -> dict[str, Any]:
-        """The row for machines."""
-        return {
-            "case": self.case, "measure": self.measure, "value": self.value, "unit": self.unit,
-            "reference": self.reference, "band": list(self.band), "pass": self.passed,
-            "expected_fail": self.expected_fail,
-        }  # fmt: skip
+if TYPE_CHECKING:
+    from citymap.progress import Progress
 
 
+__all__ = ["CASES", "Row", "case", "near", "validate"]
 CASES: Registry[Callable[[], list[Row]]] = Registry("citymap.evacuation.cases")
 
 
@@ -63,12 +32,4 @@ def near(
 
 def validate(only: Iterable[str] = (), *, progress: Progress | None = None) -> list[Row]:
     """Run all cases, or those named, in the order of their files."""
-    progress = progress or Quiet()
-    wanted = list(only)
-    cases = {n: c for n, c in CASES.load().items() if not wanted or n in wanted}
-    rows: list[Row] = []
-    for number, (name, run) in enumerate(cases.items()):
-        progress.update(number, len(cases), name)
-        rows += run()
-    progress.update(len(cases), len(cases), "")
-    return rows
+    return [row for rows in results(CASES.load(), only, progress=progress) for row in rows]

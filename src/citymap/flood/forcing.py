@@ -6,6 +6,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+from rasterio.features import rasterize
+from rasterio.transform import Affine
 
 from citymap import crs
 from citymap.errors import BadInputError
@@ -226,21 +228,48 @@ def edges(scenario: Scenario, ground: Ground) -> list[Edge]:
     return found
 
 
-def _shed(ground: Ground) -> NDArray[np.float32] | None:
-    """How many cells' rain each open cell takes: roofs that are walls shed theirs to the nearest ground."""
-    if ground.building is None or ground.treatment != "block":
-        return None
+def _shed(ground: Ground, wet: NDArray[np.bool_] | None = None) -> NDArray[np.float32] | None:
+    """How many cells' rain each open cell takes: roofs that are walls shed theirs to the nearest ground.
+
+    `wet` says where it rains (None: everywhere). None: every open cell takes its own and no more.
+    """
+    factor = np.isfinite(ground.elevation_m).astype(np.float32)
+    if wet is not None:
+        factor[~wet] = 0
+    roof = np.zeros(ground.shape, bool)
+    if ground.building is not None and ground.treatment == "block":
+        roof = ground.building & np.isnan(ground.elevation_m)
+        if wet is not None:
+            roof &= wet
+    if not roof.any():
+        return None if wet is None else factor
     from scipy import ndimage  # noqa: PLC0415
 
-    roof = ground.building & np.isnan(ground.elevation_m)
-    factor = np.isfinite(ground.elevation_m).astype(np.float32)
-    if not roof.any():
-        return None
     j, i = ndimage.distance_transform_edt(
         np.isnan(ground.elevation_m), return_distances=False, return_indices=True
     )
     np.add.at(factor, (j[roof], i[roof]), np.float32(1))
     return factor
+
+
+def _rain_area(scenario: Scenario, ground: Ground) -> NDArray[np.bool_] | None:
+    """Cells whose centre lies in the rain's area; None without one.
+
+    Raises:
+        BadInputError: the area holds no cell of the terrain.
+    """
+    ring = scenario.flood.rain.area if scenario.flood.rain is not None else None
+    if ring is None:
+        return None
+    place = Map(scenario, ground)
+    corners = [place.metres(at) for at in ring]
+    inside = rasterize(
+        [({"type": "Polygon", "coordinates": [[*corners, corners[0]]]}, 1)], out_shape=ground.shape,
+        transform=Affine(*ground.transform), fill=0, dtype="uint8",
+    ).astype(bool)  # fmt: skip
+    if not (inside & (np.isfinite(ground.elevation_m))).any():
+        raise BadInputError("flood_outside", place="flood.rain.area", x=ring[0][0], y=ring[0][1])
+    return np.asarray(inside)
 
 
 def rains(scenario: Scenario, ground: Ground) -> list[tuple[float, Rain]]:
@@ -252,7 +281,7 @@ def rains(scenario: Scenario, ground: Ground) -> list[tuple[float, Rain]]:
     rain = scenario.flood.rain
     if rain is None:
         return []
-    shed = _shed(ground)
+    shed = _shed(ground, _rain_area(scenario, ground))
     mm_h = 1e-3 / 3600.0
     if rain.mm_per_h is not None:
         t, v = pairs(scenario, rain.mm_per_h, "flood.rain.mm_per_h", least=0.0)

@@ -150,6 +150,7 @@ class Plan:
     recede_m: float
     rain_mm_h: float
     rain_hours: float
+    rain_area: tuple[tuple[float, float], ...] = ()  # lon, lat of its corners; none: everywhere
 
 
 def text_of(plan: Plan) -> str:
@@ -165,6 +166,8 @@ def text_of(plan: Plan) -> str:
     if plan.rain_mm_h > 0:
         rain = [[0.0, float(plan.rain_mm_h)], [float(plan.rain_hours), 0.0]]
         lines += ["", "[flood.rain]", f"mm_per_h = {v(rain)}"]
+        if plan.rain_area:
+            lines.append(f"area = {v([[float(x), float(y)] for x, y in plan.rain_area])}")
     if plan.breach_lon_lat is not None:
         stage = [[0.0, float(plan.stage_m)]]
         if plan.start_h > 0:

@@ -58,9 +58,12 @@ class Frames:
 @contextmanager
 def frames(
     path: Path, shape: tuple[int, int], transform: tuple[float, ...], epsg: int, *, title: str,
-    velocity: bool = True,
+    velocity: bool = True, ground_m: NDArray[np.float64] | None = None,
 ) -> Iterator[Frames]:  # fmt: skip
-    """Write a CF-1.8 NetCDF-4 of depth (and velocity) in time, y, x; renamed into place at the end."""
+    """Write a CF-1.8 NetCDF-4 of depth (and velocity) in time, y, x; renamed into place at the end.
+
+    `ground_m` (m; NaN where there is none or a wall) is kept beside them.
+    """
     rows, columns = shape
     with replacing(path) as temporary, netCDF4.Dataset(temporary, "w", format="NETCDF4") as data:
         data.Conventions = "CF-1.8"
@@ -101,6 +104,12 @@ def frames(
             var.setncatts({"units": unit, "long_name": text, "grid_mapping": "crs"})
             if standard:
                 var.standard_name = standard
+        if ground_m is not None:
+            bed = data.createVariable("ground", "f4", ("y", "x"), zlib=True, complevel=1, shuffle=True,
+                                      fill_value=np.float32(np.nan))  # fmt: skip
+            bed.setncatts({"units": "m", "long_name": "height of the ground of the run, buildings raised or left out",
+                           "standard_name": "surface_altitude", "grid_mapping": "crs"})  # fmt: skip
+            bed[:] = ground_m
         yield Frames(data, velocity)
 
 

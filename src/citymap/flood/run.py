@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from citymap.errors import BadInputError
-from citymap.flood import forcing, ground, results, solver
+from citymap.flood import compiled, forcing, ground, results, solver
+from citymap.i18n import LANGUAGES
+from citymap.i18n import t as text_of
 from citymap.progress import Progress, Quiet
 from citymap.workspace import Workspace, write_text
 
@@ -43,6 +45,7 @@ def setup(scenario: Scenario, land: Ground) -> solver.Solver:
     made = solver.build(
         land.elevation_m, land.cell_m, manning_n=land.manning_n, depth_m=land.depth_m,
         precision=flood.precision, threads=threads(), porosity=land.porosity,
+        scheme=flood.scheme,
     )  # fmt: skip
     made.points = forcing.points(scenario, land)
     made.edges = forcing.edges(scenario, land)
@@ -85,6 +88,11 @@ def output_times(flood: Any) -> list[float]:
 def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -> dict[str, Any]:
     flood = scenario.flood
     progress.update(0.0, flood.duration_h * 3600.0, NOTE)
+    variant = "hllc" if flood.scheme == "hllc" else flood.precision
+    if not compiled.compiled_before(variant):
+        said = " / ".join(text_of("flood.said.compiling", lang) for lang in LANGUAGES)
+        progress.update(0.0, flood.duration_h * 3600.0, said)
+        solver.warm(variant)
     made = setup(scenario, land)
     rains = forcing.rains(scenario, land)
     if rains and rains[0][0] == 0.0:
@@ -101,7 +109,12 @@ def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -
 
     try:
         with results.frames(
-            out / results.NETCDF, land.shape, land.transform, land.epsg, title=scenario.title.name
+            out / results.NETCDF,
+            land.shape,
+            land.transform,
+            land.epsg,
+            title=scenario.title.name,
+            ground_m=land.elevation_m,
         ) as frames:
             frames.add(0.0, depth(), *made.velocity_m_s())
             for t in times[1:]:
@@ -131,8 +144,8 @@ def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -
     account = made.account()
     return {
         **_common(scenario, land, peaks["max_depth"]),
-        "method": "local_inertial",
-        "precision": flood.precision,
+        "method": "hllc" if made.scheme == "hllc" else "local_inertial",
+        "precision": "float64" if made.h.dtype == np.float64 else "float32",
         "steps": made.steps,
         "wall_s": round(made.wall_s, 4),
         "cell_updates": made.cell_updates,
@@ -144,7 +157,7 @@ def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -
         "outflow_m3": account.outflow,
         "stored_m3": account.stored,
         "mass_error_m3": account.error,
-        "depth_resolution_m": made.unit if flood.precision == "float32" else None,
+        "depth_resolution_m": made.unit if made.unit < 1.0 else None,
     }
 
 
@@ -204,6 +217,7 @@ def _replay(scenario: Scenario, land: Ground, out: Path, progress: Progress) -> 
         land.epsg,
         title=scenario.title.name,
         velocity=False,
+        ground_m=land.elevation_m,
     ) as frames:
         for n, (t, (_, name)) in enumerate(zip(times, maps, strict=True)):
             progress.update(n, len(maps), NOTE)

@@ -30,10 +30,11 @@ class Raster(_Strict):
 
 
 class Rain(_Strict):
-    """A step function of time (mm/h), or rasters of mm/h from a time on."""
+    """A step function of time (mm/h), or rasters of mm/h from a time on; `area`: only inside this ring."""
 
     mm_per_h: Pairs | None = None
     rasters: list[tuple[float, str]] | None = None
+    area: list[Position] | None = Field(default=None, min_length=3)
 
     @model_validator(mode="after")
     def _one(self) -> Rain:
@@ -121,6 +122,7 @@ class Flood(_Strict):
     cell_size_m: Positive | None = None
     duration_h: Positive = 6.0
     output_every_min: Positive = 10.0
+    scheme: Literal["inertial", "hllc"] = "inertial"
     precision: Literal["float32", "float64"] = "float32"
     manning_n: Annotated[float, Field(gt=0, le=1)] | Raster | Literal["landuse"] = 0.05
     buildings: Literal["ignore", "block", "raise", "porosity"] | None = None

@@ -1,6 +1,7 @@
 """The shallow-water solver: a grid, its water, and steps in time. Arrays only.
 
-Local-inertial equations on a staggered grid. Sources: Bates, Horritt & Fewtrell 2010 (friction
+Two schemes behind one interface: local-inertial equations on a staggered grid, and with `scheme="hllc"` the full
+equations (`_hllc`, one core, float64), several times dearer, for flows that the first cannot do. Sources: Bates, Horritt & Fewtrell 2010 (friction
 semi-implicit); de Almeida, Bates, Freer & Souvignet 2012 (weighting θ of neighbouring discharges).
 """
 
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from citymap.errors import BadInputError
+from citymap.flood import _hllc, compiled
 from citymap.flood import _kernels as k
-from citymap.flood import compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +26,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 GRAVITY = 9.80665
 Precision = Literal["float32", "float64"]
+Scheme = Literal["inertial", "hllc"]
 Floats = NDArray[np.float64] if TYPE_CHECKING else Any
 THETA = 0.9
 ALPHA = 0.5
@@ -161,6 +163,9 @@ class Solver:
     width_x: NDArray[Any]  # open part of the faces
     width_y: NDArray[Any]
     open_cells: NDArray[np.bool_]
+    scheme: Scheme = "inertial"
+    hu: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))  # of `hllc` only
+    hv: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
     threads: int = 1
     pace: Pace = field(default_factory=Pace)
     dt_max: float = 60.0
@@ -175,7 +180,7 @@ class Solver:
     peak_arrival: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     peak_duration: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     peak_dv2: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    clock: NDArray[np.float64] = field(default_factory=lambda: np.zeros(5))
+    clock: NDArray[np.float64] = field(default_factory=lambda: np.zeros(6))
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(4, np.int64))
     totals: NDArray[np.float64] = field(default_factory=lambda: np.zeros(4))
     _initial_m: float = 0.0
@@ -237,16 +242,23 @@ def build(
     ground_m: NDArray[Any], cell_m: float, *, manning_n: float | NDArray[Any] = 0.05,
     depth_m: float | NDArray[Any] = 0.0, precision: Precision = "float32", theta: float = THETA,
     alpha: float = ALPHA, threads: int = 1, headroom_m: float = 30.0,
-    porosity: NDArray[np.float64] | None = None,
+    porosity: NDArray[np.float64] | None = None, scheme: Scheme = "inertial",
 ) -> Solver:  # fmt: skip
     """A solver on a grid of ground heights (row 0 is the north).
 
     `porosity` is the part of each cell that can hold water (above 0 to 1); a face is open as far as
     the less open of its two cells.
     With float32 depths and heights are int32 counts of 2^-k m, k as large as the range of heights
-    plus `headroom_m` of water allows.
+    plus `headroom_m` of water allows. `hllc` computes in float64 whatever is asked.
+
+    Raises:
+        BadInputError: no cell has ground, or porosity is asked of `hllc`.
     """
-    warm(precision)
+    full = scheme == "hllc"
+    if full and porosity is not None:
+        raise BadInputError("flood_hllc_porosity")
+    precision = "float64" if full else precision
+    warm(scheme if full else precision)
     ground = np.asarray(ground_m, np.float64)
     rows, columns = ground.shape
     is_open = np.isfinite(ground)
@@ -272,10 +284,12 @@ def build(
     gn2 = 0.5 * GRAVITY * n**2
     gn2 = np.full((1, columns), float(gn2)) if gn2.ndim == 0 else gn2
     swell, width_x, width_y = _porous(porosity, real)
+    momentum = tuple(np.zeros(ground.shape if full else (0, 0)) for _ in range(2))
     solver = Solver(
         rows, columns, float(cell_m), unit, base, theta, alpha, wall, np.ascontiguousarray(z),
         np.ascontiguousarray(h), np.zeros((rows, columns + 1), real),
-        np.zeros((rows + 1, columns), real), np.ascontiguousarray(gn2.astype(real)), swell, width_x, width_y, is_open, threads,
+        np.zeros((rows + 1, columns), real), np.ascontiguousarray(gn2.astype(real)), swell, width_x, width_y, is_open, scheme,
+        momentum[0], momentum[1], 1 if full else threads,
     )  # fmt: skip
     shape = (rows, columns)
     solver.peak_depth = solver.depth_m()
@@ -404,13 +418,46 @@ def prepare(solver: Solver) -> None:
         },
         "blocks": blocks, **tables,
     }  # fmt: skip
+    if solver.scheme == "hllc":
+        longest = max(rows, columns)
+        solver._prepared |= {
+            "gains": (np.zeros_like(solver.hu), np.zeros_like(solver.hv)),
+            "rims": (np.zeros((4, longest), np.int64), np.zeros((4, longest))),
+        }
+        solver.clock[5] = 2 * np.sqrt(GRAVITY * solver.clock[1]) + _fastest(solver)
     for b, work in solver._prepared["work"].items():
         work[0][b] = rows
         if b > 1:
             k.partition(band_run, run_low, run_high, rows, work[0])
 
 
+def _fastest(solver: Solver) -> float:
+    """The greatest |u| + |v| of the cells (m/s)."""
+    deep = solver.h > _hllc.THIN_M
+    if not deep.any():
+        return 0.0
+    speed = np.abs(solver.hu) + np.abs(solver.hv)
+    return float((speed[deep] / solver.h[deep]).max())
+
+
+def _steps_in_full(solver: Solver, stop: float, most: int) -> None:
+    p = solver._prepared
+    begun = time.perf_counter()
+    status = _hllc.advance(
+        solver.clock, solver.counts, stop, most, solver.h, solver.z, solver.hu, solver.hv, *p["gains"],
+        solver.qx, solver.qy, solver.gn2, solver.dt_max, solver.cell_m, solver.wall, 1e4, p["everywhere"],
+        p["active"], p["always"], p["least"], *p["runs"], *p["rims"], *p["points"], *p["edges"],
+        *p["series"], *p["rain"], solver.totals,
+    )  # fmt: skip
+    solver.wall_s += time.perf_counter() - begun
+    if status:
+        check(solver, failed=True)
+
+
 def _steps(solver: Solver, stop: float, most: int) -> None:
+    if solver.scheme == "hllc":
+        _steps_in_full(solver, stop, most)
+        return
     p = solver._prepared
     all_cores, trial = False, False
     if p["blocks"] > 1 and solver.counts[3] >= _BOTH_FROM_CELLS:
@@ -450,13 +497,21 @@ def check(solver: Solver, *, failed: bool = False) -> None:
     raise UnstableError(row, column, solver.t_s)
 
 
-def warm(precision: Precision) -> None:
+def warm(variant: Precision | Scheme) -> None:
     """Compile the kernels, or load them compiled, so that a run's time is its own."""
 
     def drop() -> None:
-        advance(build(np.zeros((2, 2)), 1.0, depth_m=1.0, precision=precision), 0.1)
+        if variant == "hllc":
+            made = build(np.zeros((2, 2)), 1.0, depth_m=1.0, scheme="hllc")
+        else:
+            made = build(np.zeros((2, 2)), 1.0, depth_m=1.0, precision=_precision(variant))
+        advance(made, 0.1)
 
-    compiled.ready(precision, drop)
+    compiled.ready(variant, drop)
+
+
+def _precision(name: str) -> Precision:
+    return "float64" if name == "float64" else "float32"
 
 
 def advance(solver: Solver, until_s: float, *, pulse: Any = None) -> None:

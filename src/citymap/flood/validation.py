@@ -4,46 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, get_args
 
-from citymap.progress import Progress, Quiet
+from citymap.flood.solver import Scheme
+from citymap.model.validation import Row, results
 from citymap.registry import Registry
 
+if TYPE_CHECKING:
+    from citymap.progress import Progress
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One measure of a case.
 
-    `band` is the pass band (low, high) of `value`; `reference` is the exact or published figure that
-    the value is compared with, in words where it is none. `expected_fail` marks what this scheme
-    cannot do: there a miss is the expected result.
-    """
-
-    case: str
-    measure: str
-    value: float
-    reference: float | str | None
-    band: tuple[float, float]
-    expected_fail: bool = False
-    unit: str = ""
-
-    @property
-    def passed(self) -> bool:
-        """Whether the value lies in the band (a value that is no number does not)."""
-        return self.band[0] <= self.value <= self.band[1]
-
-    @property
-    def as_expected(self) -> bool:
-        """A pass, or a failure that was foretold."""
-        return self.passed != self.expected_fail
-
-    def as_dict(self) -> dict[str, Any]:
-        """The row for machines."""
-        return {
-            "case": self.case, "measure": self.measure, "value": self.value, "unit": self.unit,
-            "reference": self.reference, "band": list(self.band), "pass": self.passed,
-            "expected_fail": self.expected_fail,
-        }  # fmt: skip
+__all__ = ["CASES", "SCHEMES", "Curve", "Result", "Row", "case", "validate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +29,7 @@ class Curve:
     y_label: str
 
 
+SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 Result = tuple[list[Row], list[Curve]]
 CASES: Registry[Callable[[], Result]] = Registry("citymap.flood.cases")
 
@@ -71,15 +43,9 @@ def validate(
     only: Iterable[str] = (), *, progress: Progress | None = None
 ) -> tuple[list[Row], list[Curve]]:
     """Run all cases, or those named, in the order of their files."""
-    progress = progress or Quiet()
-    wanted = list(only)
-    cases = {n: c for n, c in CASES.load().items() if not wanted or n in wanted}
     rows: list[Row] = []
     curves: list[Curve] = []
-    for number, (name, run) in enumerate(cases.items()):
-        progress.update(number, len(cases), name)
-        found, drawn = run()
+    for found, drawn in results(CASES.load(), only, progress=progress):
         rows += found
         curves += drawn
-    progress.update(len(cases), len(cases), "")
     return rows, curves

@@ -29,6 +29,13 @@ CLASSED = {"depth", "rank", "duration"}
 ZONE_LEGEND = "zone"  # tiles of which every colour is inside
 
 
+TILE_HAZARDS = {
+    "tsunami": "tsunami", "hightide": "high_tide", "high_tide": "high_tide", "takashio": "high_tide",
+    "naisui": "inland_flood", "inland_flood": "inland_flood", "dosekiryu": "landslide",
+    "kyukeisha": "landslide", "jisuberi": "landslide", "landslide": "landslide", "flood": "river_flood",
+}  # fmt: skip
+
+
 @dataclass(slots=True)
 class Imported:
     """The ids written and what was repaired, left out or not understood."""
@@ -92,24 +99,37 @@ def import_hazard_areas(
     return done
 
 
+def hazard_named(text: str) -> str | None:
+    """The hazard that a layer's id or a folder of official tiles names (`05_dosekiryukeikaikuiki`)."""
+    words = text.lower()
+    return next((hazard for word, hazard in TILE_HAZARDS.items() if word in words), None)
+
+
 def import_tile_areas(
     workspace: Workspace, areas: geopandas.GeoDataFrame, source: str, *, layer_id: str, legend: str,
     vintage: str | None = None,
 ) -> Imported:  # fmt: skip
-    """Write areas that tiles were decoded to; `legend` is stored with them.
+    """Write areas that tiles were decoded to; `legend` is stored with them, and the hazard that the
+    layer's id or the folder of the tiles names (a river's flood where neither does; it is noted).
 
     Raises:
         BadInputError: tiles of a zone without an id that says which.
     """
     quantity = quantity_of(layer_id)
+    hazard = hazard_named(f"{layer_id} {source}")
     if legend != ZONE_LEGEND:
         quantity = "duration" if legend == DURATION else "rank"
+    elif hazard == "landslide":
+        quantity, areas = (
+            "zone",
+            areas.assign(class_code=None),
+        )  # the colour was not asked: of what kind is unknown
     if quantity is None:
         raise BadInputError("hazard_quantity", place=source)
     entries = [] if legend == ZONE_LEGEND else legend_entries(legend)
-    part = _Part(areas, quantity, "river_flood", "", "", "", entries, f"PNG {legend}")
+    part = _Part(areas, quantity, hazard or "river_flood", "", "", "", entries, f"PNG {legend}")
     unknown = _unknown(part, source)
-    notes = [f"{source}: {layer_id}: legend {legend}"]
+    notes = [f"{source}: {layer_id}: legend {legend}, {hazard or 'no hazard named: river_flood'}"]
     _write(workspace, part, layer_id, source, vintage, unknown)
     return Imported([layer_id], notes)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from citymap.errors import CitymapError
+from citymap.jobs import clock
 from citymap.jobs.run import run
 from citymap.jobs.worker import POLL_S, identity, watch
 from citymap.store import Store, StoreError, jobs, open_store
@@ -59,6 +60,9 @@ def dispatch(
     name = f"{jobs.DISPATCHER}{address} {os.getpid()}"
     watcher = threading.Thread(target=watch, args=(store, stop), name="watch", daemon=True)
     watcher.start()
+    threading.Thread(
+        target=clock.tick, args=(store, workspace, stop), name="clock", daemon=True
+    ).start()
     flying: dict[Any, jobs.Job] = {}
     with client:
         while not stop.wait(POLL_S):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+from citymap.jobs import clock
 from citymap.jobs.run import Reporter, run
 from citymap.store import Store, StoreError, jobs
 from citymap.store.tables import now
@@ -21,7 +22,7 @@ POLL_S = 0.5
 LOOK_S = 2.0
 KEPT_DAYS = 90  # how long a job that ended can be looked up
 FORGET_EVERY_S = 6 * 3600.0
-NICENESS = 5  # pages and tiles go first
+NICENESS = 12  # pages and tiles go first
 
 
 def _started(pid: int) -> str:
@@ -94,6 +95,9 @@ def work(
     name = identity()
     watcher = threading.Thread(target=watch, args=(store, stop), name="watch", daemon=True)
     watcher.start()
+    threading.Thread(
+        target=clock.tick, args=(store, workspace, stop), name="clock", daemon=True
+    ).start()
     while not stop.is_set():
         try:
             job = jobs.claim(store, name)

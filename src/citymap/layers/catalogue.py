@@ -37,7 +37,7 @@ class Text(_Strict):
 
 Kind = Literal[
     "tiles3d", "vector_tiles", "raster_tiles", "table",  # what `citymap tiles` makes
-    "raster", "vector", "tileset",  # files of the city folder: GeoTIFF, tables, foreign 3D Tiles
+    "raster", "vector", "tileset",  # files of the city folder: GeoTIFF, tables, foreign 3D Tiles (or by URL)
     "xyz", "wms", "wmts", "wfs", "oapif",  # asked of another server, through ours
 ]  # fmt: skip
 LOCAL_OVERLAYS = ("raster", "vector", "tileset")
@@ -64,9 +64,14 @@ class Source(_Strict):
         default=24.0, gt=0, description="Hours after which a copy is fetched anew"
     )
 
+    @property
+    def remote(self) -> bool:
+        """Whether another server has the data; a tileset may be here or there."""
+        return self.kind in REMOTE_OVERLAYS or (self.kind == "tileset" and not self.path)
+
     @model_validator(mode="after")
     def _has_a_place(self) -> Source:
-        if self.kind in REMOTE_OVERLAYS:
+        if self.remote:
             if not self.url.startswith(("https://", "http://")):
                 raise ValueError("url is missing, or no http(s) address")
         elif not self.path:
@@ -178,7 +183,7 @@ def present(workspace: Workspace, *, audience: Audience = "public") -> list[Laye
     """The layers whose data are there and that this audience may see."""
 
     def there(layer: Layer) -> bool:
-        if layer.source.kind in REMOTE_OVERLAYS:
+        if layer.source.remote:
             return True
         path = layer.source.path.split("{version}")[0] or "manifest.json"
         if layer.source.kind in LOCAL_OVERLAYS:

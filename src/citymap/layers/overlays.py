@@ -42,6 +42,8 @@ MUTED: tuple[tuple[int, int, int], ...] = (
     (214, 188, 188), (170, 184, 210), (200, 200, 160), (184, 172, 196),
 )  # fmt: skip
 
+BRIDGE = (122, 92, 62)
+
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
@@ -142,7 +144,7 @@ def _of_hazard(group: str, hazard: HazardLayer, *, fictional: bool) -> Layer:
 
 
 def _of_base(workspace: Workspace, name: str, *, fictional: bool) -> Layer | None:
-    """Urban planning zones or land use of the city model, coloured by their kind."""
+    """Urban planning zones, land use or bridges of the city model, coloured by their kind."""
     path = workspace.base / f"{name}.parquet"
     if not path.is_file():
         return None
@@ -151,15 +153,18 @@ def _of_base(workspace: Workspace, name: str, *, fictional: bool) -> Layer | Non
     rows = counted.aggregate([("kind_code", "count")]).sort_by(
         [("kind_code_count", "descending"), ("kind_code", "ascending")]
     ).to_pylist()[: len(MUTED)]  # fmt: skip
-    if not rows:
-        return None
+    title = _words(f"overlay.base_{name}")
     classes = tuple(
         LegendClass(label=Text(ja=str(row["kind"] or row["kind_code"])), colour=colour,
                     value=str(row["kind_code"]))
         for row, colour in zip(rows, MUTED, strict=False)
     )  # fmt: skip
+    if not classes and table.num_rows:  # bridges of many cities are of no stated kind
+        classes = (LegendClass(label=title, colour=BRIDGE),)
+    if not classes:
+        return None
     return Layer(
-        id=f"base-{name}", group=_words("overlay.base"), title=_words(f"overlay.base_{name}"), order=5,
+        id=f"base-{name}", group=_words("overlay.base"), title=title, order=5,
         source=Source(kind="vector", path=f"base/{name}.parquet", column="kind_code", fields=("kind", "name")),
         legend=Legend(quantity=name, missing=_words("overlay.base_missing"), classes=classes),
         audience=EVERYBODY, attribution=Text(ja="" if fictional else "国土交通省 Project PLATEAU"),
@@ -177,7 +182,9 @@ def overlays(
     try:
         fictional = workspace.exists() and workspace.city().fictional
         found += [
-            x for n in ("urban", "landuse") if (x := _of_base(workspace, n, fictional=fictional))
+            x
+            for n in ("urban", "landuse", "bridge")
+            if (x := _of_base(workspace, n, fictional=fictional))
         ]
         found += [
             _of_hazard(group, hazard, fictional=fictional)
@@ -191,7 +198,7 @@ def overlays(
         if layer.id in seen or audience not in layer.audience:
             continue
         seen.add(layer.id)
-        if layer.source.kind in REMOTE_OVERLAYS:
+        if layer.source.remote:
             out.append(Overlay(layer))
             continue
         path = (workspace.root / layer.source.path).resolve()

@@ -54,31 +54,37 @@ PICTURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Which servers may be asked: host names, or `.example.jp` for all below it."""
+    """Which servers may be asked: host names, or `.example.jp` for all below it; `host:8510` allows
+    that port alone."""
 
     hosts: tuple[str, ...] = ()
     private: bool = False
 
-    def host(self, name: str) -> bool:
-        """Whether the operator allowed this host."""
+    def host(self, name: str, port: int | None = None) -> bool:
+        """Whether the operator allowed this host (at this port, where one is named)."""
         name = name.lower().rstrip(".")
         return any(
-            name == h or (h.startswith(".") and name.endswith(h))
+            name == h or (h.startswith(".") and name.endswith(h)) or f"{name}:{port}" == h
             for h in (x.strip().lower() for x in self.hosts)
             if h
         )
 
 
-def _address(host: str, port: int, allowed: Allowed) -> str:
-    if not allowed.host(host):
+def address(host: str, port: int, allowed: Allowed) -> str:
+    """The number to connect to for a host that is allowed; the connection must go to this very one.
+
+    Raises:
+        BadInputError: not allowed, private, or no such name.
+    """
+    if not allowed.host(host, port):
         raise BadInputError("remote_not_allowed", place=host)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as e:
         raise BadInputError("remote_unreachable", place=host, reason=e) from e
     for *_, where in found:
-        address = ipaddress.ip_address(str(where[0]).partition("%")[0])
-        inner = getattr(address, "ipv4_mapped", None) or address
+        found_at = ipaddress.ip_address(str(where[0]).partition("%")[0])
+        inner = getattr(found_at, "ipv4_mapped", None) or found_at
         if allowed.private or (inner.is_global and not inner.is_multicast):
             return str(where[0])
     raise BadInputError("remote_private", place=host)
@@ -124,7 +130,7 @@ def fetch(url: str, allowed: Allowed, *, limit: int = MAX_DOCUMENT_BYTES) -> Ans
             port = parts.port or (443 if tls else 80)
         except ValueError as e:
             raise BadInputError("remote_address", place=url[:200]) from e
-        connection = _Pinned(parts.hostname, port, _address(parts.hostname, port, allowed), tls=tls)
+        connection = _Pinned(parts.hostname, port, address(parts.hostname, port, allowed), tls=tls)
         stack = ExitStack()
         stack.callback(connection.close)
         try:
@@ -172,7 +178,7 @@ def send(
         port = parts.port or (443 if tls else 80)
     except ValueError as e:
         raise BadInputError("remote_address", place=url[:200]) from e
-    connection = _Pinned(parts.hostname, port, _address(parts.hostname, port, allowed), tls=tls)
+    connection = _Pinned(parts.hostname, port, address(parts.hostname, port, allowed), tls=tls)
     try:
         path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
         said = {"User-Agent": "citymap", "Content-Type": mime, **(headers or {})}
@@ -249,7 +255,12 @@ class _Resting:
 _resting = _Resting()
 
 
-def _ask(url: str, allowed: Allowed, *, limit: int) -> Answer:
+def ask(url: str, allowed: Allowed, *, limit: int) -> Answer:
+    """`fetch`, but a server that failed a moment ago is left alone.
+
+    Raises:
+        BadInputError: as `fetch`.
+    """
     host = urlsplit(url).hostname or ""
     _resting.check(host)
     try:
@@ -260,12 +271,14 @@ def _ask(url: str, allowed: Allowed, *, limit: int) -> Answer:
         raise
 
 
-def _folder(workspace: Workspace, layer: Layer) -> Path:
+def copy_folder(workspace: Workspace, layer: Layer) -> Path:
+    """Where the copies of a layer lie; another source is another folder."""
     mark = hashlib.sha256(layer.source.model_dump_json().encode()).hexdigest()[:12]
     return workspace.root / "cache" / "remote" / f"{layer.id}-{mark}"
 
 
-def _age_h(path: Path) -> float:
+def copy_age_h(path: Path) -> float:
+    """Age of a copy in hours; infinite where there is none."""
     try:
         return max(0.0, (time.time() - path.stat().st_mtime) / 3600)
     except OSError:
@@ -291,10 +304,10 @@ def tile(
     """
     if not (0 <= zoom <= 24 and 0 <= x < 1 << zoom and 0 <= y < 1 << zoom):
         raise BadInputError("remote_address", place=layer.id)
-    path = _folder(workspace, layer) / str(zoom) / str(x) / str(y)
-    if _age_h(path) > layer.source.refresh_h:
+    path = copy_folder(workspace, layer) / str(zoom) / str(x) / str(y)
+    if copy_age_h(path) > layer.source.refresh_h:
         try:
-            answer = _ask(tile_url(layer, zoom, x, y), allowed, limit=MAX_TILE_BYTES)
+            answer = ask(tile_url(layer, zoom, x, y), allowed, limit=MAX_TILE_BYTES)
             if picture_type(answer.body) is None:
                 raise BadInputError("remote_no_picture", place=urlsplit(answer.url).hostname or "")
             with replacing(path) as temporary:
@@ -303,9 +316,9 @@ def tile(
             if not path.is_file():
                 raise
             body = path.read_bytes()
-            return body, picture_type(body) or "image/png", Kept(path, _age_h(path), error)
+            return body, picture_type(body) or "image/png", Kept(path, copy_age_h(path), error)
     body = path.read_bytes()
-    return body, picture_type(body) or "image/png", Kept(path, _age_h(path))
+    return body, picture_type(body) or "image/png", Kept(path, copy_age_h(path))
 
 
 def table(workspace: Workspace, layer: Layer, allowed: Allowed) -> Kept:
@@ -314,9 +327,9 @@ def table(workspace: Workspace, layer: Layer, allowed: Allowed) -> Kept:
     Raises:
         BadInputError: they cannot be had and there is no copy.
     """
-    path = _folder(workspace, layer) / "features.parquet"
-    if _age_h(path) <= layer.source.refresh_h:
-        return Kept(path, _age_h(path))
+    path = copy_folder(workspace, layer) / "features.parquet"
+    if copy_age_h(path) <= layer.source.refresh_h:
+        return Kept(path, copy_age_h(path))
     try:
         found = _features(layer, allowed)
         with replacing(path) as temporary:
@@ -324,7 +337,7 @@ def table(workspace: Workspace, layer: Layer, allowed: Allowed) -> Kept:
     except BadInputError as error:
         if not path.is_file():
             raise
-        return Kept(path, _age_h(path), error)
+        return Kept(path, copy_age_h(path), error)
     return Kept(path, 0.0)
 
 
@@ -381,6 +394,8 @@ def _read(body: bytes, place: str) -> geopandas.GeoDataFrame:
         RuntimeError,
     ) as e:
         raise BadInputError("remote_no_features", place=place) from e
+    # The id of GML comes as `gml_id`, before an attribute that may have the same name.
+    found = found.loc[:, ~found.columns.duplicated(keep="last")]
     if found.crs is not None and found.crs.to_epsg() not in {4326, crs.GEOGRAPHIC, None}:
         found = found.to_crs(crs.GEOGRAPHIC)
     return found
@@ -390,7 +405,7 @@ def _wfs(url: str, name: str, allowed: Allowed) -> Iterable[bytes]:
     asked = {"SERVICE": "WFS", "VERSION": "2.0.0", "REQUEST": "GetFeature", "TYPENAMES": name,
              "SRSNAME": "urn:ogc:def:crs:OGC:1.3:CRS84", "COUNT": str(MAX_FEATURES)}  # fmt: skip
     try:
-        answer = _ask(
+        answer = ask(
             _with(url, asked | {"OUTPUTFORMAT": "application/json"}),
             allowed,
             limit=MAX_FEATURE_BYTES,
@@ -402,14 +417,14 @@ def _wfs(url: str, name: str, allowed: Allowed) -> Iterable[bytes]:
         if error.key != "remote_status":
             raise
     asked["SRSNAME"] = "EPSG:4326"
-    yield _ask(_with(url, asked), allowed, limit=MAX_FEATURE_BYTES).body
+    yield ask(_with(url, asked), allowed, limit=MAX_FEATURE_BYTES).body
 
 
 def _oapif(url: str, name: str, allowed: Allowed) -> Iterable[bytes]:
     page: str | None = _with(f"{url.partition('?')[0].rstrip('/')}/collections/{name}/items", {"limit": str(PAGE), "f": "json"})  # fmt: skip
     read = size = 0
     while page is not None:
-        answer = _ask(page, allowed, limit=MAX_FEATURE_BYTES)
+        answer = ask(page, allowed, limit=MAX_FEATURE_BYTES)
         try:
             said = json.loads(answer.body)
             links = {x.get("rel"): x.get("href") for x in said.get("links", [])}
@@ -545,6 +560,6 @@ def _collections(url: str, allowed: Allowed) -> list[Offered]:
 
 def forget(workspace: Workspace, layer: Layer) -> None:
     """Make the copies old, so that the next request fetches anew (they stay as the last good ones)."""
-    for path in _folder(workspace, layer).rglob("*"):
+    for path in copy_folder(workspace, layer).rglob("*"):
         if path.is_file():
             os.utime(path, (0, 0))

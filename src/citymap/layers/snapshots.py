@@ -10,7 +10,7 @@ import json
 import time
 import tomllib
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SETTLED_S = 10.0  # a file that changed later than this may still be being copied
 EXAMPLES = 500  # of differences that are listed one by one
+RETRY_S = 300.0  # after the first failure; twice as long after each further one, up to `every_h`
 NOTHING = ("nan", "None", "NaT", "<NA>")
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,40}$")]
 
@@ -96,6 +97,8 @@ class State:
     taken_at: str = ""
     refused: str = ""  # digest of a snapshot that staff refused: it is not shown again
     seen: str = field(default="", compare=False)
+    failures: int = 0  # in a row, up to now
+    dropped: str = field(default="", compare=False)  # the file of the folder that was looked at
 
 
 def watches(workspace: Workspace) -> list[Watch]:
@@ -104,16 +107,28 @@ def watches(workspace: Workspace) -> list[Watch]:
     Raises:
         BadInputError: a file that is none.
     """
+    return [_read(path) for path in sorted(folder(workspace).glob("*.toml"))]
+
+
+def usable(workspace: Workspace) -> list[Watch]:
+    """The watches that can be read: one broken file does not stop the others."""
     found = []
     for path in sorted(folder(workspace).glob("*.toml")):
         try:
-            one = Watch.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as e:
-            raise BadInputError("bad_watch", place=str(path), reason=e) from e
-        if one.id != path.stem:
-            raise BadInputError("bad_watch", place=str(path), reason=f"id = {one.id}")
-        found.append(one)
+            found.append(_read(path))
+        except BadInputError:
+            continue  # the page and `snapshot list` say so
     return found
+
+
+def _read(path: Path) -> Watch:
+    try:
+        one = Watch.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as e:
+        raise BadInputError("bad_watch", place=str(path), reason=e) from e
+    if one.id != path.stem:
+        raise BadInputError("bad_watch", place=str(path), reason=f"id = {one.id}")
+    return one
 
 
 def watch(workspace: Workspace, name: str) -> Watch:
@@ -161,11 +176,43 @@ def _remember(workspace: Workspace, name: str, now: State) -> State:
 
 
 def due(workspace: Workspace, one: Watch, at: datetime) -> bool:
-    """Whether it is time for the next look."""
-    last = state(workspace, one.id).checked_at
-    if not last:
+    """Whether it is time for the next look: after `every_h`, after a server's failure sooner and
+    then ever later, and in a folder as soon as another whole file lies there."""
+    now = state(workspace, one.id)
+    if not now.checked_at:
         return True
-    return (at - datetime.fromisoformat(last)).total_seconds() >= one.every_h * 3600
+    waited_s = (at - datetime.fromisoformat(now.checked_at)).total_seconds()
+    if waited_s < -SETTLED_S:  # looked at under a clock that was ahead
+        return True
+    pause_s = one.every_h * 3600
+    if now.failures and one.kind != "folder":  # there, a new file says that it may go on
+        pause_s = min(pause_s, RETRY_S * 2.0 ** min(now.failures - 1, 20))
+    if waited_s >= pause_s:
+        return True
+    return one.kind == "folder" and _lying(one) not in {"", now.dropped}
+
+
+def all_due(workspace: Workspace, at: datetime) -> dict[str, str]:
+    """The watches whose time has come, with what they were last looked at: ids to marks."""
+    found = {}
+    for one in usable(workspace):
+        if due(workspace, one, at):
+            last = state(workspace, one.id).checked_at
+            found[one.id] = f"{last} {_lying(one) if one.kind == 'folder' else ''}".strip()
+    return found
+
+
+def _lying(one: Watch) -> str:
+    """What names the file of a folder that `take` would read; empty where there is none."""
+    assert one.folder is not None  # noqa: S101  (Watch has one)
+    try:
+        path = newest(one.folder)
+        parts = (
+            sorted(path.parent.glob(f"{path.stem}.*")) if path.suffix.lower() == ".shp" else [path]
+        )
+        return " ".join(f"{p.name}:{p.stat().st_mtime_ns}:{p.stat().st_size}" for p in parts)
+    except (BadInputError, OSError):
+        return ""
 
 
 def take(
@@ -179,17 +226,14 @@ def take(
     stamp = at.isoformat(timespec="seconds")
     with held(_own(workspace, one.id) / ".lock", one.id):
         before = state(workspace, one.id)
+        dropped = _lying(one) if one.kind == "folder" else ""
         try:
             found = _fetched(one, allowed)
         except BadInputError as error:
-            failed = State(
-                stamp,
-                error.message("ja"),
-                before.pending,
-                before.taken_at,
-                before.refused,
-                before.seen,
-            )
+            failed = replace(
+                before, checked_at=stamp, error=error.message("ja"),
+                failures=before.failures + 1, dropped=dropped,
+            )  # fmt: skip
             return _remember(workspace, one.id, failed)
         seen = content(found)
         current = in_effect(workspace, one.id)
@@ -197,13 +241,13 @@ def take(
         waiting = _own(workspace, one.id) / "pending.parquet"
         if not differences.any or seen == before.refused:
             waiting.unlink(missing_ok=True)
-            return _remember(workspace, one.id, State(stamp, refused=before.refused, seen=seen))
+            same = State(stamp, refused=before.refused, seen=seen, dropped=dropped)
+            return _remember(workspace, one.id, same)
         with replacing(waiting) as temporary:
             found.to_parquet(temporary, schema_version="1.1.0", compression="zstd")
         taken = before.taken_at if seen == before.seen and before.pending else stamp
-        return _remember(
-            workspace, one.id, State(stamp, "", differences, taken, before.refused, seen)
-        )
+        waits = State(stamp, "", differences, taken, before.refused, seen, dropped=dropped)
+        return _remember(workspace, one.id, waits)
 
 
 def _fetched(one: Watch, allowed: Allowed) -> geopandas.GeoDataFrame:
@@ -330,7 +374,7 @@ def accept(workspace: Workspace, one: Watch) -> Differences:
         if not (workspace.layers / f"{one.id}.toml").is_file():
             describe(workspace, one.id, target, "vector", 6668, now.taken_at[:10])
         waiting.unlink()
-        _remember(workspace, one.id, State(now.checked_at, seen=now.seen))
+        _remember(workspace, one.id, State(now.checked_at, seen=now.seen, dropped=now.dropped))
         assert now.pending is not None  # noqa: S101  (_waiting has looked)
         return now.pending
 
@@ -352,7 +396,8 @@ def refuse(workspace: Workspace, one: Watch) -> None:
     with held(_own(workspace, one.id) / ".lock", one.id):
         now, path = _waiting(workspace, one)
         path.unlink()
-        _remember(workspace, one.id, State(now.checked_at, refused=now.seen, seen=now.seen))
+        refused = State(now.checked_at, refused=now.seen, seen=now.seen, dropped=now.dropped)
+        _remember(workspace, one.id, refused)
 
 
 def rollback(workspace: Workspace, one: Watch) -> None:
@@ -373,4 +418,5 @@ def rollback(workspace: Workspace, one: Watch) -> None:
         before = state(workspace, one.id)
         undone = content(current) if current is not None else ""
         (_own(workspace, one.id) / "pending.parquet").unlink(missing_ok=True)
-        _remember(workspace, one.id, State(before.checked_at, refused=undone, seen=before.seen))
+        undo = State(before.checked_at, refused=undone, seen=before.seen, dropped=before.dropped)
+        _remember(workspace, one.id, undo)

@@ -181,7 +181,7 @@ BASE = Table(
     "base",
     (
         Column("gml_id", _S, "gml:id"),
-        Column("theme", _S, "road, rail, water, landuse, green or urban", nullable=False),
+        Column("theme", _S, "road, rail, water, landuse, green, urban or bridge", nullable=False),
         Column("kind", _S, "class or function, decoded"),
         Column("kind_code", _S, "its code"),
         Column("name", _S, "name"),

@@ -24,6 +24,9 @@ from citymap import __version__
 from citymap.errors import BadInputError, CitymapError
 from citymap.operations import rows
 from citymap.progress import Progress
+from citymap.reports import bucket as buckets
+from citymap.reports import desk
+from citymap.reports import photos as photo_files
 from citymap.store import StoreError, audit, open_store
 from citymap.store.engine import FILE as STORE_FILE
 from citymap.workspace import Workspace, replacing
@@ -52,6 +55,7 @@ class BackupList:
     store: str  # "file", "rows" or ""
     revision: str | None
     files: dict[str, dict[str, Any]]
+    photos_left_out: int = 0  # photos of reports that are on an S3 server alone
 
 
 def _wanted(root: Path, *, tiles: bool) -> dict[str, tuple[int, int, int]]:
@@ -127,11 +131,15 @@ def back_up(
     *,
     store_url: str = "",
     tiles: bool = True,
+    photos: bool = True,
     progress: Progress,
 ) -> BackupList:
     """Write the archive; `target` appears when it is complete and on the disk.
 
+    Photos on an S3 server are fetched into it; without `photos` they are left out and counted.
+
     Raises:
+        AwayError: the photos are on a server that is away.
         BadInputError: the folder holds no city.
         CitymapError: the disk is full, or the city does not come to rest.
         CancelledError: the person stopped it; nothing is left.
@@ -152,9 +160,10 @@ def back_up(
                 files[relative] = _add(archive, folder / relative, relative)
                 done += files[relative]["bytes"]
                 progress.update(done, total, "backup")
+        left_out = _add_photos(workspace, store_url, archive, files, progress, wanted=photos)
         listed = BackupList(
             FORMAT, __version__, datetime.now(UTC).isoformat(timespec="seconds"), city.name,
-            city.code, tiles, kind, revision, files,
+            city.code, tiles, kind, revision, files, left_out,
         )  # fmt: skip
         text = json.dumps(asdict(listed), ensure_ascii=False, indent=1)
         archive.writestr(LIST_NAME, text, zipfile.ZIP_DEFLATED)
@@ -173,6 +182,40 @@ def _add(archive: zipfile.ZipFile, path: Path, name: str) -> dict[str, Any]:
             size += len(chunk)
             sink.write(chunk)
     return {"bytes": size, "sha256": digest.hexdigest()}
+
+
+def _add_photos(
+    workspace: Workspace,
+    store_url: str,
+    archive: zipfile.ZipFile,
+    files: dict[str, dict[str, Any]],
+    progress: Progress,
+    *,
+    wanted: bool,
+) -> int:
+    """The photos that reports name and the folder has not; how many were left out."""
+    if buckets.of(workspace) is None:
+        return 0
+    store, left_out = open_store(store_url or workspace), 0
+    try:
+        listed = desk.photos_kept(store)
+    finally:
+        store.close()
+    for number, photo in enumerate(listed, 1):
+        path = photo_files.path_of(workspace, photo)
+        name = path.relative_to(workspace.root).as_posix()
+        body = None
+        if name in files:
+            continue
+        if wanted:
+            body = photo_files.read(workspace, photo)  # None: gone or damaged there
+        if body is None:
+            left_out += 1
+            continue
+        archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), body)
+        files[name] = {"bytes": len(body), "sha256": photo.sha256}
+        progress.update(number, len(listed), "backup")
+    return left_out
 
 
 def _add_store(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import platform
 import shutil
@@ -28,10 +29,13 @@ from rasterio.errors import RasterioError
 from citymap import __version__
 from citymap.errors import CitymapError
 from citymap.i18n import t
+from citymap.reports import bucket as buckets
+from citymap.reports import photos
 from citymap.settings import Settings
 from citymap.store import audit, open_store
 from citymap.store.engine import FILE as STORE_FILE
 from citymap.store.engine import revisions
+from citymap.store.geometry import has_geometry
 from citymap.workspace import Workspace
 
 Level = Literal["ok", "warning", "failed"]
@@ -105,7 +109,8 @@ def examine(city: Path | None = None, *, deep: bool = True) -> list[Finding]:
     looks: list[Callable[[], Iterator[Finding]]] = [
         lambda: _disk(workspace), lambda: _clock(workspace), lambda: _leftovers(workspace),
         lambda: _tiles(workspace, deep=deep), lambda: _store(workspace, settings, deep=deep),
-        lambda: _ports(settings), lambda: _tls(settings), lambda: _exposed(settings, workspace),
+        lambda: _photos(workspace, settings), lambda: _ports(settings), lambda: _tls(settings),
+        lambda: _exposed(settings, workspace),
     ]  # fmt: skip
     if deep:
         looks.insert(2, lambda: _tables(workspace))
@@ -244,6 +249,9 @@ def _store(workspace: Workspace, settings: Settings, *, deep: bool) -> Iterator[
             yield _bad("store", reason=e.message("en").replace("\n", " "))
             return
         yield _ok("store_fine", place=store.place, revision=store.revision())
+        with store.read() as connection:
+            spatial = has_geometry(connection)
+        yield _ok("geometry_fine") if spatial else _bad("geometry", "warning")
         store.close()
         return
     path = workspace.root / STORE_FILE
@@ -292,6 +300,29 @@ def _store(workspace: Workspace, settings: Settings, *, deep: bool) -> Iterator[
     store.close()
     if at is not None:
         yield _bad("audit", number=at)
+
+
+def _photos(workspace: Workspace, settings: Settings) -> Iterator[Finding]:
+    """The S3-compatible server of the photos, tried with an object that is taken away again."""
+    bucket = buckets.named(settings)
+    if bucket is None:
+        return
+    about: dict[str, Any] = {
+        "place": bucket.place, "waiting": len(photos.waiting(workspace)),
+    }  # fmt: skip
+    body = os.urandom(16)
+    name = f"{hashlib.sha256(body).hexdigest()}.probe"
+    try:
+        bucket.put(name, body, "application/octet-stream")
+        read = bucket.get(name)
+        bucket.remove(name)
+    except CitymapError as e:
+        yield _bad("photos_away", "failed", **about, reason=str(e.values.get("reason", "")))
+        return
+    if read != body:
+        yield _bad("photos_away", "failed", **about, reason="checksum")
+        return
+    yield _ok("photos_fine", **about)
 
 
 def _missing(path: Path) -> set[str]:

@@ -182,7 +182,17 @@ class Feature:
         Raises:
             FeatureSkippedError: no such property, or nothing with an area in it.
         """
-        holder = self._first(properties)
+        return self._outline(self._first(properties))
+
+    def footprint(self) -> shapely.Geometry:
+        """The ground that all surfaces of the feature lie over, of whatever level of detail.
+
+        Raises:
+            FeatureSkippedError: nothing with an area in it.
+        """
+        return self._outline(self.element)[0]
+
+    def _outline(self, holder: etree._Element) -> tuple[shapely.Geometry, float | None]:
         pieces: list[shapely.Geometry] = []
         heights: list[float] = []
         lost = 0

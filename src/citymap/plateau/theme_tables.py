@@ -83,7 +83,7 @@ def write_base(workspace: Workspace, results: Sequence[FeatureResult]) -> dict[s
     there = {p.stem for p in workspace.base.glob("*.parquet")} if workspace.base.is_dir() else set()
     counts = {}
     for theme in sorted(
-        set(rows) | (there & {"road", "rail", "water", "landuse", "green", "urban"})
+        set(rows) | (there & {"road", "rail", "water", "landuse", "green", "urban", "bridge"})
     ):
         counts[theme] = _merge(workspace.base / f"{theme}.parquet", BASE, rows[theme], replaced)
     return counts

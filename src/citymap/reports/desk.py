@@ -460,3 +460,12 @@ def photo_names(store: Store) -> frozenset[str]:
     """SHA-256 of every photo that a report names."""
     with store.read() as connection:
         return frozenset(connection.execute(select(REPORT_PHOTOS.c.sha256).distinct()).scalars())
+
+
+def photos_kept(store: Store) -> list[Photo]:
+    """Every photo that a report names, once."""
+    with store.read() as connection:
+        rows = connection.execute(select(REPORT_PHOTOS).order_by(REPORT_PHOTOS.c.sha256)).all()
+    return list(
+        {row.sha256: Photo(*(getattr(row, name) for name in _PHOTO)) for row in rows}.values()
+    )

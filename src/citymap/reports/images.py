@@ -238,10 +238,12 @@ def gather(
     by: str,
     category: str = "other",
     progress: Progress | None = None,
+    names: Mapping[Path, str] | None = None,
 ) -> Gathered:
     """Make a draft of each picture that has a position in the city, and the layer of footprints.
 
-    The same picture again is the same draft. `live/images.parquet` holds points and footprints.
+    The same picture again is the same draft. `names` says what people call a file that has another
+    name on the disk. `live/images.parquet` holds points and footprints.
 
     Raises:
         ReportError: there is no such category.
@@ -255,14 +257,15 @@ def gather(
     drafts = known = 0
     found = list(files(sources))
     for number, path in enumerate(found):
-        progress.update(number, len(found), path.name)
+        called = (names or {}).get(path, path.name)
+        progress.update(number, len(found), called)
         try:
             one = shot(path)
             raw = path.read_bytes()
             report_id = str(uuid.uuid5(NAMES, hashlib.sha256(raw).hexdigest()))
             data: dict[str, Any] = {
                 "id": report_id, "category": category, "lon": one.lon, "lat": one.lat,
-                "position_source": "photo", "text": path.name,
+                "position_source": "photo", "text": called,
             }  # fmt: skip
             at = now()
             if one.taken_at is not None and at - incoming.OLDEST < one.taken_at <= at:
@@ -279,13 +282,13 @@ def gather(
                 drafts += 1
         except (ReportError, OSError) as error:
             key = error.key if isinstance(error, ReportError) else "photo_broken"
-            skipped.append((path.name, key))
+            skipped.append((called, key))
             continue
         ground = footprint(one, terrain=workspace.terrain, epsg=city.epsg)
         shape = ground if ground is not None else shapely.Point(one.lon, one.lat)
         rows.append(
             {
-                "report_id": report_id, "file": path.name, "taken_at": one.taken_at, "lon": one.lon,
+                "report_id": report_id, "file": called, "taken_at": one.taken_at, "lon": one.lon,
                 "lat": one.lat, "height_m": one.height_m, "heading_deg": one.heading_deg,
                 "pitch_deg": one.pitch_deg, "geometry": shapely.to_wkb(shape),
             }

@@ -2,6 +2,10 @@
 
 `photos/ab/<sha256>.jpg` is what was sent without its metadata (for staff); `photos/public/<name>`
 is the smaller copy made anew when staff release it.
+
+Where the city has an S3-compatible server (`bucket`), a photo counts when the server has acknowledged
+it. While the server is away the folder takes the photo instead, so that no report waits for it; `move`
+brings it over later. What is read is checked against its name, wherever it comes from.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ from typing import TYPE_CHECKING
 from PIL import Image, UnidentifiedImageError
 
 from citymap import quarantine
+from citymap.reports import bucket as buckets
+from citymap.reports.bucket import AwayError
 from citymap.reports.model import Photo, ReportError
 from citymap.reports.strip import NotAPictureError, stripped
 from citymap.store import StoreError
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
 
 FOLDER = "photos"
 INCOMING = ".incoming"
+FORGOTTEN = ".forgotten"
 MAX_BYTES = 12 << 20
 MAX_SIDE = 20_000
 PUBLIC_SIDE = 1280
@@ -116,12 +123,34 @@ def public_path(workspace: Workspace, name: str) -> Path:
 
 
 def keep(workspace: Workspace, checked: Checked) -> None:
-    """Write a photo and wait for the disk; one that is there already is left.
+    """Write a photo and wait for the server or the disk; one that is there already is left.
 
     Raises:
         StoreError: the disk is full or cannot be written.
     """
-    _write(path_of(workspace, checked.photo), checked.body, workspace)
+    path = path_of(workspace, checked.photo)
+    _forgotten(workspace, path.name).unlink(missing_ok=True)  # it is wanted again
+    bucket = buckets.of(workspace)
+    if bucket is not None:
+        with suppress(AwayError):
+            bucket.put(path.name, checked.body, checked.photo.media_type)
+            return
+    _write(path, checked.body, workspace)
+
+
+def read(workspace: Workspace, photo: Photo) -> bytes | None:
+    """The bytes of a photo, checked against its name; None where they are gone or damaged.
+
+    Raises:
+        AwayError: they are on a server that is away.
+    """
+    path = path_of(workspace, photo)
+    with suppress(OSError):
+        body = path.read_bytes()
+        if hashlib.sha256(body).hexdigest() == photo.sha256:
+            return body
+    bucket = buckets.of(workspace)
+    return None if bucket is None else bucket.get(path.name)
 
 
 def _write(path: Path, body: bytes, workspace: Workspace) -> None:
@@ -172,7 +201,9 @@ def release(workspace: Workspace, photo: Photo) -> str:
         StoreError: the copy cannot be written.
     """
     try:
-        body = path_of(workspace, photo).read_bytes()
+        body = read(workspace, photo)
+        if body is None:
+            raise ReportError("photo_gone")
         with _DECODERS, _opened(body, photo.media_type) as picture:
             picture.draft("RGB", (PUBLIC_SIDE, PUBLIC_SIDE))
             turned = _upright(picture, photo.orientation)
@@ -191,7 +222,9 @@ def release(workspace: Workspace, photo: Photo) -> str:
 def shown(workspace: Workspace, photo: Photo, *, side: int = 1600) -> bytes | None:
     """The photo upright as JPEG for staff; None where the file is gone."""
     try:
-        body = path_of(workspace, photo).read_bytes()
+        body = read(workspace, photo)
+        if body is None:
+            return None
         with _DECODERS, _opened(body, photo.media_type) as picture:
             picture.draft("RGB", (side, side))
             turned = _upright(picture, photo.orientation)
@@ -211,22 +244,96 @@ def _upright(picture: Image.Image, orientation: int) -> Image.Image:
     return plain if turn is None else plain.transpose(turn)
 
 
+def _forgotten(workspace: Workspace, name: str) -> Path:
+    """The note that an object is still to be removed from the server."""
+    return workspace.root / FOLDER / FORGOTTEN / name
+
+
 def forget(workspace: Workspace, photo: Photo) -> None:
-    """Remove a photo and its copy (a redaction); nothing there is fine."""
-    path_of(workspace, photo).unlink(missing_ok=True)
+    """Remove a photo and its copy (a redaction); nothing there is fine.
+
+    While the server is away a note stays, and `move` removes the photo there.
+    """
+    path = path_of(workspace, photo)
+    path.unlink(missing_ok=True)  # first, so that `move` cannot bring it over afterwards
+    if buckets.of(workspace) is not None:
+        note = _forgotten(workspace, path.name)
+        note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        note.touch()
+        _sync(note.parent)
+        with suppress(AwayError):
+            _remove_noted(workspace)
     if photo.public_name:
         public_path(workspace, photo.public_name).unlink(missing_ok=True)
+
+
+def _remove_noted(workspace: Workspace) -> None:
+    bucket = buckets.of(workspace)
+    for note in (workspace.root / FOLDER / FORGOTTEN).glob("*") if bucket is not None else ():
+        bucket.remove(note.name)  # type: ignore[union-attr]
+        note.unlink(missing_ok=True)
+
+
+def is_waiting(workspace: Workspace) -> bool:
+    """Whether there is anything for `move` to do."""
+    noted = (workspace.root / FOLDER / FORGOTTEN).glob("*")
+    return bool(waiting(workspace)) or next(noted, None) is not None
+
+
+def waiting(workspace: Workspace) -> list[Path]:
+    """Photos in the folder, which wait for the server where the city has one."""
+    return sorted((workspace.root / FOLDER).glob("[0-9a-f][0-9a-f]/*"))
+
+
+def move(workspace: Workspace) -> int:
+    """Bring photos of the folder to the server and remove there what was redacted; how many moved.
+
+    A photo leaves the folder only after it was read back from the server and fits its checksum.
+
+    Raises:
+        AwayError: the server cannot be used; what is left stays in the folder.
+    """
+    bucket, moved = buckets.of(workspace), 0
+    if bucket is None:
+        return 0
+    _remove_noted(workspace)
+    types = {suffix: kind for kind, suffix in SUFFIX.items()}
+    for path in waiting(workspace):
+        try:
+            body = path.read_bytes()
+        except FileNotFoundError:
+            continue  # redacted, or another worker was quicker
+        if hashlib.sha256(body).hexdigest() != path.stem:
+            continue  # damaged: stays for a person to look at
+        bucket.put(path.name, body, types.get(path.suffix, "application/octet-stream"))
+        if bucket.get(path.name) != body:
+            raise AwayError(bucket.place, path.name)
+        if not path.exists():  # redacted meanwhile: not to come back by the copy
+            bucket.remove(path.name)
+            continue
+        path.unlink(missing_ok=True)
+        moved += 1
+    return moved
 
 
 def sweep(
     workspace: Workspace, wanted: frozenset[str], *, older_than_s: float = _LEFT_OVER_S
 ) -> int:
-    """Remove what a crash left: files on their way, and photos (SHA-256) that no report names."""
+    """Remove what a crash left: files on their way, and photos (SHA-256) that no report names.
+
+    Raises:
+        AwayError: the server of the photos is away.
+    """
     folder, before, gone = workspace.root / FOLDER, time.time() - older_than_s, 0
-    for path in [*folder.glob(f"{INCOMING}/*"), *folder.glob("[0-9a-f][0-9a-f]/*")]:
+    for path in [*folder.glob(f"{INCOMING}/*"), *waiting(workspace)]:
         known = path.parent.name != INCOMING and path.stem in wanted
         with suppress(OSError):
             if not known and path.stat().st_mtime < before:
                 path.unlink()
                 gone += 1
+    bucket = buckets.of(workspace)
+    for name, changed in bucket.names() if bucket is not None else ():
+        if name.partition(".")[0] not in wanted and changed.timestamp() < before:
+            bucket.remove(name)  # type: ignore[union-attr]
+            gone += 1
     return gone

@@ -43,42 +43,52 @@ def accept(
         return before
     for photo in photos:
         photo_files.keep(workspace, photo)
-    with store.write() as connection:
-        before = _known(connection, report)  # another request may have been quicker
-        if before is not None:
-            return before
-        number = (connection.execute(select(func.max(REPORTS.c.number))).scalar() or 0) + 1
-        connection.execute(
-            insert(REPORTS).values(
-                id=report.id, number=number, digest=report.digest, category=report.category,
-                lon=report.lon, lat=report.lat, accuracy_m=report.accuracy_m,
-                position_source=report.position_source, observed_at=report.observed_at,
-                received_at=at, clock_skew_s=report.clock_skew_s, depth_m=report.depth_m,
-                severity=report.severity, text=report.text, contact=report.contact,
-                source=sender.source, sender=sender.name, sender_role=sender.role,
-                status="new", release="received", public_text="", assigned_to="",
-                merged_into=None, version=1, changed_at=at, redacted_at=None,
-            )
-        )  # fmt: skip
-        # What was said stands in the report itself, which keeps it; the event has no second copy.
-        detail = {"source": sender.source, "role": sender.role, "photos": len(photos)}
-        connection.execute(
-            insert(REPORT_EVENTS).values(
-                report_id=report.id, at=at, actor=sender.name, kind="received", detail=detail,
-                redacted=False,
-            )
-        )  # fmt: skip
-        rows = [
-            {
-                "report_id": report.id, "number": i, "sha256": c.photo.sha256,
-                "media_type": c.photo.media_type, "width": c.photo.width,
-                "height": c.photo.height, "orientation": c.photo.orientation,
-                "size_bytes": c.photo.size_bytes, "public_name": "",
-            }
-            for i, c in enumerate(photos)
-        ]  # fmt: skip
-        if rows:
-            connection.execute(insert(REPORT_PHOTOS), rows)
+    return store.write_together(lambda connection: _entered(connection, report, photos, sender, at))
+
+
+def _entered(
+    connection: Connection,
+    report: NewReport,
+    photos: Sequence[Checked],
+    sender: Sender,
+    at: datetime,
+) -> Receipt:
+    """The report with its first event and the names of its photos, in one transaction."""
+    before = _known(connection, report)  # another request may have been quicker
+    if before is not None:
+        return before
+    number = (connection.execute(select(func.max(REPORTS.c.number))).scalar() or 0) + 1
+    connection.execute(
+        insert(REPORTS).values(
+            id=report.id, number=number, digest=report.digest, category=report.category,
+            lon=report.lon, lat=report.lat, accuracy_m=report.accuracy_m,
+            position_source=report.position_source, observed_at=report.observed_at,
+            received_at=at, clock_skew_s=report.clock_skew_s, depth_m=report.depth_m,
+            severity=report.severity, text=report.text, contact=report.contact,
+            source=sender.source, sender=sender.name, sender_role=sender.role,
+            status="new", release="received", public_text="", assigned_to="",
+            merged_into=None, version=1, changed_at=at, redacted_at=None,
+        )
+    )  # fmt: skip
+    # What was said stands in the report itself, which keeps it; the event has no second copy.
+    detail = {"source": sender.source, "role": sender.role, "photos": len(photos)}
+    connection.execute(
+        insert(REPORT_EVENTS).values(
+            report_id=report.id, at=at, actor=sender.name, kind="received", detail=detail,
+            redacted=False,
+        )
+    )  # fmt: skip
+    rows = [
+        {
+            "report_id": report.id, "number": i, "sha256": c.photo.sha256,
+            "media_type": c.photo.media_type, "width": c.photo.width,
+            "height": c.photo.height, "orientation": c.photo.orientation,
+            "size_bytes": c.photo.size_bytes, "public_name": "",
+        }
+        for i, c in enumerate(photos)
+    ]  # fmt: skip
+    if rows:
+        connection.execute(insert(REPORT_PHOTOS), rows)
     return Receipt(report.id, number, "new", at, new=True)
 
 

@@ -244,7 +244,7 @@ def _every_row(workspace: Workspace, audience: Audience) -> Iterator[bytes]:
 declare(
     Door(
         "share push postgis",
-        kinds=("buildings", "exposure", "hazard", "leave_by", "shelters", "wifi", "aed", "reports", "closures"),
+        kinds=("buildings", "exposure", "hazard", "leave_by", "released_leave_by", "shelters", "wifi", "aed", "reports", "closures"),
         emit=_every_row,
     )
 )  # fmt: skip

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 
+from citymap.assess import leave_by as told
 from citymap.assess.place import Asked, Places
 from citymap.errors import BadInputError
-from citymap.share import area_map, residents, search_file, status, tile_files
+from citymap.live import leave_by, orders
+from citymap.share import area_map, residents, search_file, status, tile_files, wifi_points
 from citymap.share.doors import Door, declare
 from citymap.share.gate import release_one
 from citymap.workspace import replacing
@@ -73,9 +75,11 @@ def publish(
         "search.json": search_file.as_bytes(search_file.search_file(workspace)),
         "area.json": search_file.as_bytes(area_map.area_map(workspace)),
         "shelters.json": search_file.as_bytes(residents.shelters(workspace)),
+        "wifi.json": search_file.as_bytes(wifi_points.wifi_points(workspace)),
     }
     count = 0
-    for (x, y), body in place_files(workspace, progress=progress):
+    released = _deadlines(workspace, store)
+    for (x, y), body in place_files(workspace, released, progress=progress):
         made[f"place/{x}/{y}.json"] = body
         count += 1
     version = _version(made)
@@ -83,8 +87,8 @@ def publish(
         site.write(f"data/{version}/{name}", body)
     for path in sorted(p for p in static.rglob("*") if p.is_file() and not p.name.startswith(".")):
         relative = path.relative_to(static)
-        if relative.parts[0] == "report":
-            continue  # the form needs a server
+        if relative.parts[0] in {"report", "paper"}:
+            continue  # the form and the paper maps need a server
         if relative.parts[0] == "home":
             if relative.name not in ("index.html", "sw.js"):
                 site.write(relative.as_posix(), path.read_bytes())
@@ -205,8 +209,19 @@ def bounds_of(tile: Tile) -> tuple[float, float, float, float]:
     return x / n * 360 - 180, north(y + 1), (x + 1) / n * 360 - 180, north(y)
 
 
-def place_files(workspace: Workspace, *, progress: Progress) -> Iterator[tuple[Tile, bytes]]:
-    """The answers of `citymap.assess.place` for every building and every 80 m of ground."""
+def _deadlines(workspace: Workspace, store: Store) -> told.Deadlines | None:
+    found = told.in_force(leave_by.current(store), orders.current(store))
+    return None if found is None else told.deadlines(workspace, found)
+
+
+def place_files(
+    workspace: Workspace, released: told.Deadlines | None = None, *, progress: Progress
+) -> Iterator[tuple[Tile, bytes]]:
+    """The answers of `citymap.assess.place` for every building and every 80 m of ground.
+
+    `released` are the 退避期限 that the public may see; the page says them only while
+    `status.json` names that release and no order holds.
+    """
     bbox = workspace.city().bbox
     if bbox is None:
         raise BadInputError("no_buildings", path=workspace.root)
@@ -226,11 +241,13 @@ def place_files(workspace: Workspace, *, progress: Progress) -> Iterator[tuple[T
         progress.update(step, len(tiles), "places")
         rows = by_tile.get(tile, [])
         asked = [Asked(float(lon[r]), float(lat[r]), r) for r in rows]
-        yield tile, _place_file(places, tile, rows, asked)
+        yield tile, _place_file(places, released, tile, rows, asked)
     progress.update(len(tiles), len(tiles), "places")
 
 
-def _place_file(places: Places, tile: Tile, rows: list[int], asked: list[Asked]) -> bytes:
+def _place_file(
+    places: Places, released: told.Deadlines | None, tile: Tile, rows: list[int], asked: list[Asked]
+) -> bytes:
     west, south, east, north = bounds_of(tile)
     steps = (np.arange(CELLS) + 0.5) / CELLS
     cells = [
@@ -250,15 +267,16 @@ def _place_file(places: Places, tile: Tile, rows: list[int], asked: list[Asked])
 
     buildings = []
     ground = []
-    for i, record in enumerate(places.records([*asked, *cells])):
-        released = release_one("place", record, "public") or {}
+    for i, found in enumerate(places.records([*asked, *cells])):
+        record = release_one("place", found, "public") or {}
         if i >= len(rows):
-            ground.append(number(released))
+            ground.append(number(record))
             continue
+        limits = _limits(released, places.building_id(rows[i]))["mobility"]
         for part in shapely.get_parts(places.outlines[rows[i]]):
             ring = np.round(shapely.get_coordinates(part.exterior) * E6).astype(int)
             flat = ring[:-1].ravel().tolist()
-            buildings.append([flat, number(released), released.get("building")])
+            buildings.append([flat, number(record), record.get("building"), limits])
     middle = Asked((west + east) / 2, (south + north) / 2, -1)
     shelters = {
         hazard: [
@@ -274,9 +292,17 @@ def _place_file(places: Places, tile: Tile, rows: list[int], asked: list[Asked])
         {
             "west": west, "south": south, "east": east, "north": north, "records": records,
             "buildings": buildings, "ground": ground, "wifi": wifi,
+            "leave_by": None if released is None else _limits(released, None),
             "shelters": {h: s if rows else s * (CELLS * CELLS) for h, s in shelters.items()},
         }
     )  # fmt: skip
+
+
+def _limits(released: told.Deadlines | None, building_id: str | None) -> dict[str, Any]:
+    """The released time limits of a building; `mobility` None where nothing is released."""
+    block = None if released is None else released.of(building_id)
+    said = (release_one("place", {"leave_by": block}, "public") or {})["leave_by"]
+    return said or {"mobility": None}
 
 
 def _released(shelters: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -288,14 +314,16 @@ def _released(shelters: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _emitted(workspace: Workspace, audience: Audience) -> Iterator[bytes]:
     from citymap.progress import Quiet  # noqa: PLC0415  (only the test of the doors asks)
+    from citymap.store import shared_store  # noqa: PLC0415
 
     del audience  # the site is public
-    for _, body in place_files(workspace, progress=Quiet()):
+    released = _deadlines(workspace, shared_store(workspace))
+    for _, body in place_files(workspace, released, progress=Quiet()):
         yield body
     for code in residents.catalogues():
         yield search_file.as_bytes(residents.words(workspace, code))
     yield search_file.as_bytes(residents.site(workspace))
 
 
-declare(Door("static site", kinds=("place", "shelters", "districts", "addresses", "buildings", "base_map", "status"),
+declare(Door("static site", kinds=("place", "shelters", "districts", "addresses", "buildings", "base_map", "status", "wifi"),
              emit=_emitted))  # fmt: skip

@@ -1,4 +1,4 @@
-"""`status.json`: the order, openings and closures, with the moment they were read."""
+"""`status.json`: the order, openings, closures, water and warnings, with the moment they were read."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import shapely
 
+from citymap.assess import leave_by as told
 from citymap.errors import BadInputError
 from citymap.evacuation.closures import read_closures
-from citymap.live import openings, orders
+from citymap.live import leave_by, openings, orders
+from citymap.share import live_record
 from citymap.share.doors import Door, declare
 from citymap.share.gate import release_one
+from citymap.share.live_record import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,14 +46,17 @@ def status(workspace: Workspace, store: Store, audience: Audience = "public") ->
         "order": {
             "mode": order.mode, "level": order.level, "hazard": order.hazard,
             "districts": [{"id": d, "name": names.get(d, d)} for d in order.districts],
-            "message": dict(order.message), "since": _moment(order.at),
+            "message": dict(order.message), "since": moment(order.at),
         },
         "openings": {
-            place: {"state": o.state, "head_count": o.head_count, "at": _moment(o.at)}
+            place: {"state": o.state, "head_count": o.head_count, "at": moment(o.at)}
             for place, o in sorted(openings.current(store).items())
         },
         "closures": _closures(workspace),
-        "as_of": _moment(datetime.now(UTC)),
+        "leave_by": _leave_by(store, order),
+        "water": live_record.water(store, workspace),
+        "warnings": live_record.warned(store, workspace),
+        "as_of": moment(datetime.now(UTC)),
         "max_age_s": MAX_AGE_S,
     }  # fmt: skip
     return release_one("status", record, audience) or {}
@@ -61,8 +67,10 @@ def as_bytes(record: dict[str, Any]) -> bytes:
     return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _moment(at: datetime | None) -> str | None:
-    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _leave_by(store: Store, order: orders.Order) -> dict[str, Any] | None:
+    """Which release of 退避期限 holds; the times are told place by place."""
+    found = told.in_force(leave_by.current(store), order)
+    return None if found is None else told.told(found)
 
 
 def _district_names(workspace: Workspace) -> dict[str, str]:
@@ -83,7 +91,7 @@ def _closures(workspace: Workspace) -> list[dict[str, Any]] | None:
         {
             "geometry": shapely.geometry.mapping(shapely.transform(c.shape, _coarse)),
             "depth_m": c.depth_m,
-            "until": _moment(c.valid_until),
+            "until": moment(c.valid_until),
         }
         for c in found
     ]

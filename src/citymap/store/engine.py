@@ -13,11 +13,11 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -27,7 +27,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, 
 
 from citymap.errors import CitymapError
 from citymap.store import redo
+from citymap.store.geometry import add_geometry, postgis
 from citymap.store.tables import now
+from citymap.store.together import Together
 from citymap.workspace import Workspace
 
 try:
@@ -35,6 +37,7 @@ try:
 except ImportError:  # Windows: SQLite's own waiting
     fcntl = None  # type: ignore[assignment]
 
+T = TypeVar("T")
 FILE = "store.sqlite"
 PATIENCE_S = 10.0  # how long a read or write waits for its turn, or for a database that is away
 BUSY_MS = 30_000
@@ -56,6 +59,7 @@ class Store:
     engine: Engine
     path: Path | None  # the SQLite file; None on PostgreSQL
     _turn: threading.Lock = field(default_factory=threading.Lock)
+    _together: Together = field(default_factory=Together)
 
     @property
     def postgresql(self) -> bool:
@@ -99,6 +103,16 @@ class Store:
         finally:
             if self.path is not None:
                 self._turn.release()
+
+    def write_together(self, act: Callable[[Connection], T]) -> T:
+        """Do it in a write transaction that it may share with others of this moment.
+
+        On the disk when this returns, like `write`; see `Together.do` for what `act` must bear.
+
+        Raises:
+            StoreError: it could not be written; then nothing of it was.
+        """
+        return self._together.do(self.write, act, gone=StoreError)
 
     @contextmanager
     def _begun(self, patience_s: float, *, write: bool) -> Iterator[Connection]:
@@ -443,13 +457,15 @@ def migrate(store: Store, to: str | None = None, *, patience_s: float = PATIENCE
     with store.write(patience_s=patience_s) as connection:
         current = MigrationContext.configure(connection).get_current_revision()
         if current == wanted:
+            if store.postgresql and to is None:
+                add_geometry(connection)  # PostGIS may have come after the tables
             return
         if current is not None and current not in known:
             raise StoreError("store_newer", place=store.place, revision=current)
         if current is not None:
             _keep_copy(store, connection, current)
         if store.postgresql:
-            _postgis(connection)
+            postgis(connection)
         command.upgrade(_alembic(connection), wanted)
 
 
@@ -470,19 +486,6 @@ def _keep_copy(store: Store, connection: Connection, current: str) -> None:
     for name in names.scalars().all():
         if name != "spatial_ref_sys":
             connection.execute(text(f'CREATE TABLE "{schema}"."{name}" AS TABLE "{name}"'))
-
-
-def _postgis(connection: Connection) -> None:
-    """PostGIS, where the server has it and we may; the tables here do without."""
-    can = connection.execute(
-        text("SELECT count(*) FROM pg_available_extensions WHERE name = 'postgis'")
-    ).scalar_one()
-    if can:
-        try:
-            with connection.begin_nested():
-                connection.execute(text("CREATE EXTENSION IF NOT EXISTS postgis"))
-        except exc.ProgrammingError:
-            return  # no right to: an administrator can do it later
 
 
 def location(where: str | Path | Workspace) -> str | Path:

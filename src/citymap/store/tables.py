@@ -114,6 +114,21 @@ SESSIONS = Table(
     Index("ix_sessions_account_id", "account_id"),
 )  # fmt: skip
 
+API_KEYS = Table(  # of GIS clients
+    "api_keys", METADATA,
+    Column("id", String(16), primary_key=True),  # the part of the key that may be shown
+    Column("account_id", Integer, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
+    Column("title", String(80), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("secret_hash", String(64), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("used_at", UtcTime),
+    Column("revoked_at", UtcTime),
+    Index("ix_api_keys_account_id", "account_id"),
+)  # fmt: skip
+
 AUDIT = Table(
     "audit", METADATA,
     Column("seq", Integer, primary_key=True),
@@ -242,6 +257,81 @@ ORDERS = Table(  # of the municipality, only ever added to: the last row counts
     Column("hazard", String(32), nullable=False),
     Column("districts", JSON, nullable=False),
     Column("message", JSON, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", String(128), nullable=False),
+)  # fmt: skip
+
+READINGS = Table(  # of gauges, only ever added to; what is older than the retention is dropped whole
+    "readings", METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("station_id", String(128), nullable=False),
+    Column("observed_at", UtcTime, nullable=False),
+    Column("value_m", Float),  # null: the gauge said that it has no value
+    Column("received_at", UtcTime, nullable=False),
+    Column("feed", String(64), nullable=False),
+    Index("ix_readings_station_id_observed_at", "station_id", "observed_at"),
+    Index("ix_readings_received_at", "received_at"),
+)  # fmt: skip
+
+BULLETINS = Table(  # warnings, one row an area, only ever added to: the newest of an area counts
+    "bulletins", METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("document", String(512), nullable=False),  # what it was read from: never read twice
+    Column("kind", String(16), nullable=False),  # river, or area
+    Column("hazard", String(32), nullable=False),
+    Column("area_code", String(32), nullable=False),
+    Column("area_name", String(128), nullable=False),
+    Column("level", Integer),  # 警戒レベル; null: lifted
+    Column("code", String(8), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("info_type", String(8), nullable=False),
+    Column("status", String(8), nullable=False),  # 通常, 訓練, 試験
+    Column("headline", Text, nullable=False),
+    Column("office", Text, nullable=False),
+    Column("reported_at", UtcTime, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("feed", String(64), nullable=False),
+    Index("ix_bulletins_area_code_reported_at", "area_code", "reported_at"),
+    Index("ix_bulletins_document", "document"),
+)  # fmt: skip
+
+LIVE_OVERRIDES = Table(  # staff's own word on a gauge or a warning, only ever added to
+    "live_overrides", METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("subject", String(160), nullable=False),  # station:<id>, or warning:<hazard>:<area>
+    Column("state", String(16), nullable=False),  # value, level, unknown, or none: the feed again
+    Column("value", Float),
+    Column("note", Text, nullable=False),
+    Column("until", UtcTime),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Index("ix_live_overrides_subject_seq", "subject", "seq"),
+)  # fmt: skip
+
+LIVE_FEEDS = Table(  # how each feed stands; whoever moves `next_at` on is the one that asks it
+    "live_feeds", METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("next_at", UtcTime, nullable=False),
+    Column("checked_at", UtcTime),
+    Column("ok_at", UtcTime),  # last time that it answered and could be read
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("taken", Integer, nullable=False),  # of the last answer
+    Column("refused", JSON, nullable=False),  # why and how many of the last answer
+    Column("error", JSON),
+)  # fmt: skip
+
+LEAVE_BY_RELEASES = Table(  # of 退避期限, only ever added to: the last row counts; no id: taken back
+    "leave_by_releases", METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("release_id", String(32), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("scenario", String(200), nullable=False),
+    Column("start", UtcTime),
+    Column("margin_min", Float, nullable=False),
+    Column("mobility", JSON, nullable=False),
+    Column("drill", Boolean, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("lapses_at", UtcTime),
     Column("at", UtcTime, nullable=False),
     Column("actor", String(128), nullable=False),
 )  # fmt: skip

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 import streamlit as st
 
-from citymap.assess import depth_classes
+from citymap.assess import depth_classes, verdict_history
 from citymap.assess.exposure_record import of_building
+from citymap.assess.verdict_history import Word
 from citymap.errors import BadInputError
-from citymap.i18n import catalogue
+from citymap.i18n import catalogue, t
 from citymap.share.gate import release, release_one
 from citymap.ui import verdict_card
 from citymap.ui.city import OpenCity
-from citymap.ui.speech import say
+from citymap.ui.job_progress import clock
+from citymap.ui.speech import language, say
 from citymap.ui.who import audience
 
 FACTS = (
@@ -63,6 +65,24 @@ def show(city: OpenCity, gml_id: str) -> None:
         st.html(risks(record["risks"]))
         with st.expander(say("card.attributes"), key="card_attributes"):
             st.html(attributes(record))
+        words = verdict_history.history(city.workspace, gml_id)
+        if len(words) > 1:
+            with st.expander(say("card.history"), key="card_history"):
+                st.html(history(words))
+
+
+def history(words: Sequence[Word]) -> str:
+    """What was said of the building, newest first, with the ids it had before."""
+    lang, lines = language(), []
+    for word in words:
+        said = t(f"verdict.{word.verdict}", lang) if word.verdict else say("card.gone")
+        cause = say(f"card.cause_{word.cause}")
+        edition = f" ・ {escape(word.edition)}" if word.edition else ""
+        lines.append(
+            f"<li><strong>{escape(said)}</strong><br><small>{clock(word.at)} ・ {escape(cause)}{edition}"
+            f" ・ {escape(word.gml_id)}</small></li>"
+        )
+    return f'<ol class="cm-history">{"".join(lines)}</ol>'
 
 
 def _close() -> None:

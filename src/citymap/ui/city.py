@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any, NoReturn
 
 import streamlit as st
@@ -52,19 +55,37 @@ def _opened(root: str, root_path: str, stamp: tuple[int, ...]) -> OpenCity:
     )
 
 
+def _of_settings() -> OpenCity:
+    settings = Settings()
+    if settings.city is None:
+        raise BadInputError("no_city")
+    workspace = Workspace(settings.city.resolve())
+    workspace.city()
+    stamped = (workspace.buildings, workspace.tiles / "manifest.json", workspace.city_toml)
+    stamp = tuple(p.stat().st_mtime_ns if p.exists() else 0 for p in stamped)
+    return _opened(str(workspace.root), settings.root_path, stamp)
+
+
 def open_city() -> OpenCity:
     """The city of the settings; where there is none the page says so and stops."""
-    settings = Settings()
     try:
-        if settings.city is None:
-            raise BadInputError("no_city")
-        workspace = Workspace(settings.city.resolve())
-        workspace.city()
-        stamped = (workspace.buildings, workspace.tiles / "manifest.json", workspace.city_toml)
-        stamp = tuple(p.stat().st_mtime_ns if p.exists() else 0 for p in stamped)
-        return _opened(str(workspace.root), settings.root_path, stamp)
+        return _of_settings()
     except CitymapError as error:
         stop_with(error)
+
+
+def open_ahead() -> None:
+    """Open the city and load what the pages import before the first person asks, in a thread.
+
+    What is wrong with the city is left for the page to say.
+    """
+
+    def work() -> None:
+        with suppress(CitymapError, OSError):
+            _of_settings()
+        import_module("citymap.ui.building_card")
+
+    Thread(target=work, name="open-ahead", daemon=True).start()
 
 
 def stop_with(error: CitymapError) -> NoReturn:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import math
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pydeck
 import streamlit as st
@@ -15,7 +14,6 @@ from pydeck.types import String
 
 from citymap import terrain
 from citymap.assess import flood_view
-from citymap.assess.depth_classes import STANDARD
 from citymap.assess.flood_view import Picture
 from citymap.errors import CitymapError
 from citymap.flood import library
@@ -28,24 +26,21 @@ from citymap.ui.speech import language, say
 from citymap.web.identity import Identity
 from citymap.workspace import Workspace
 
-AT, JOB, FRAME, NEXT, PLAYING = (
-    "flood_at",
-    "flood_job",
-    "flood_frame",
-    "flood_next",
-    "flood_playing",
-)
-BETWEEN_FRAMES_S = 0.6
+AT, JOB, AREA, DRAWS = "flood_at", "flood_job", "flood_area", "flood_draws"
 CELLS_M = (2.0, 5.0, 10.0, 20.0)
+HOWS = ("side", "difference")
+LEAST_CORNERS = 3
+MOST_CORNERS = 50
+ABOVE_ALL = {"depthCompare": "always"}  # drawn over relief and buildings: what is being planned
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the map shows: a picture, and the result (with its time in hours) it belongs to."""
+    """What the map plays: a result, and another it is compared with."""
 
-    picture: Picture | None
-    folder: Path | None = None
-    frames: int = 0
+    name: str | None
+    versus: str | None = None
+    how: str = "side"
 
 
 def _say_error(error: CitymapError) -> None:
@@ -55,12 +50,6 @@ def _say_error(error: CitymapError) -> None:
 def listed(workspace: Workspace) -> list[Entry]:
     """The scenarios of the city."""
     return library.entries(workspace)
-
-
-@st.cache_data(max_entries=60, show_spinner=False)
-def _frame(folder: str, number: int, stamp: int) -> Picture:
-    del stamp
-    return flood_view.frame(Path(folder), number)
 
 
 @st.cache_data(max_entries=20, show_spinner=False)
@@ -74,54 +63,30 @@ def _stamp(folder: Path) -> int:
 
 
 def choose(entries: Sequence[Entry]) -> Shown:
-    """Choose a result and a moment; the choice goes into the address, so that it can be shared."""
+    """Choose a result to play and one beside it; the choice goes into the address, to be shared."""
     done = {e.name: e for e in entries if e.summary is not None}
     if not done:
         st.info(say("flood.none"), icon=":material/water:")
         return Shown(None)
-    asked = st.query_params.get("flood")
-    names = list(done)
-    name = st.selectbox(
-        say("flood.result"),
-        names,
-        index=names.index(asked) if asked in done else 0,
-        key="flood_result",
-    )
-    st.query_params["flood"] = name
-    entry = done[name]
-    try:
-        return _moment(entry)
-    except CitymapError as error:
-        _say_error(error)
+    name = _asked("flood", "flood_result", say("flood.result"), list(done), say("flood.show_none"))
+    if name is None:
         return Shown(None)
-
-
-def _moment(entry: Entry) -> Shown:
-    hours = flood_view.hours(entry.folder)
-    moment = st.segmented_control(
-        say("flood.show"), ("peak", "time"), default="peak", required=True,
-        format_func=lambda m: say(f"flood.show_{m}"), key="flood_moment",
+    others = [n for n in done if n != name]
+    versus = (
+        _asked("versus", "flood_versus", say("flood.versus"), others, say("flood.versus_none"))
+        if others else None
     )  # fmt: skip
-    if moment == "time":
-        st.session_state.setdefault(FRAME, 0)
-        if (coming := st.session_state.pop(NEXT, None)) is not None:
-            st.session_state[FRAME] = coming
-        st.session_state[FRAME] = min(st.session_state[FRAME], len(hours) - 1)
-        number = st.select_slider(
-            say("flood.time"), range(len(hours)), key=FRAME, format_func=lambda n: _clock(hours[n])
-        )
-        playing = st.session_state.get(PLAYING, False)
-        if st.button(
-            say("flood.stop_play" if playing else "flood.play"),
-            icon=":material/pause:" if playing else ":material/play_arrow:", width="stretch",
-        ):  # fmt: skip
-            st.session_state[PLAYING] = not playing
-            st.rerun()
-        picture = _frame(str(entry.folder), number, _stamp(entry.folder))
+    how = "side"
+    if versus is not None:
+        given = st.query_params.get("how")
+        how = st.segmented_control(
+            say("flood.how"), HOWS, default=given if given in HOWS else "side", required=True,
+            format_func=lambda h: say(f"flood.how_{h}"), key="flood_how",
+        )  # fmt: skip
+        st.query_params["how"] = how
     else:
-        picture = _peak(str(entry.folder), _stamp(entry.folder))
-    _legend()
-    summary = entry.summary or {}
+        st.query_params.pop("how", None)
+    summary = done[name].summary or {}
     st.caption(
         say(
             "flood.in_short",
@@ -131,88 +96,115 @@ def _moment(entry: Entry) -> Shown:
     )
     if "buildings_flooded" in summary:
         st.caption(say("flood.buildings", count=f"{summary['buildings_flooded']:,}"))
-    return Shown(picture, entry.folder, len(hours))
+    st.caption(say("flood.press"))
+    return Shown(name, versus, how)
 
 
-def _clock(hours: float) -> str:
-    return f"{int(hours)}:{round(hours % 1 * 60) % 60:02d}"
+def _asked(query: str, key: str, label: str, names: Sequence[str], nothing: str) -> str | None:
+    """A choice among names that also stands in the address under `query`; None: nothing."""
+    given = st.query_params.get(query)
+    first = 0 if query == "versus" else 1
+    if st.session_state.get(key, "") not in ("", *names):
+        del st.session_state[key]  # it was renamed or deleted
+    options = ["", *names]
+    if given == "-":
+        first = 0
+    elif given is not None and given in names:
+        first = options.index(given)
+    name = st.selectbox(label, options, index=first, key=key, format_func=lambda n: n or nothing)
+    if name or query == "flood":
+        st.query_params[query] = name or "-"
+    else:
+        st.query_params.pop(query, None)
+    return name or None
 
 
-def _legend() -> None:
-    rows = "".join(
-        f'<span style="margin-right:.75rem;white-space:nowrap"><span class="cm-swatch" '
-        f'style="background:rgb{c.colour}"></span>{c.text}</span>'
-        for c in STANDARD
-    )
-    st.html(f"<div>{rows}</div>")
-
-
-def play_on(shown: Shown) -> None:
-    """Move to the next moment while playing."""
-    if not st.session_state.get(PLAYING) or shown.frames < 2:
-        return
-    time.sleep(BETWEEN_FRAMES_S)
-    now = int(st.session_state.get(FRAME, 0))
-    if now + 1 >= shown.frames:
-        st.session_state[PLAYING] = False
-        st.rerun()
-    st.session_state[NEXT] = now + 1
-    st.rerun()
-
-
-def layers(shown: Shown) -> list[pydeck.Layer]:
-    """The water, and the point that was pressed."""
+def layers(shown: Shown, manifest: Mapping[str, Any], workspace: Workspace) -> list[pydeck.Layer]:
+    """The result that the map plays, and what is being planned: breach point and rain area."""
     found = []
-    picture = st.session_state.pop("flood_difference", None) or shown.picture
-    if picture is not None:
-        found.append(_bitmap("flood_depth", picture))
-    at = st.session_state.get(AT)
-    if at is not None:
+    if shown.name is not None:
         found.append(
             pydeck.Layer(
-                "ScatterplotLayer", [{"at": list(at)}], id="flood_at", get_position="at",
-                get_fill_color=[200, 30, 20, 255], get_line_color=[255, 255, 255], stroked=True,
-                radius_units=String("pixels"), get_radius=8, line_width_units=String("pixels"),
-                get_line_width=3,
+                "CityWaterLayer", None, id="water", name=String(shown.name), how=String(shown.how),
+                versus=String(shown.versus) if shown.versus else None,
             )
         )  # fmt: skip
+    area: list[tuple[float, float]] = st.session_state.get(AREA, [])
+    above = _heights(manifest, workspace, area)
+    corners = [{"at": [*at, z]} for at, z in zip(area, above, strict=True)]
+    if len(area) >= LEAST_CORNERS:
+        found.append(
+            pydeck.Layer(
+                "PolygonLayer", [{"ring": [c["at"] for c in corners]}], id="flood_area", get_polygon="ring",
+                get_fill_color=[0, 90, 200, 60], get_line_color=[0, 60, 170, 255], stroked=True,
+                line_width_units=String("pixels"), get_line_width=3, parameters=ABOVE_ALL,
+            )
+        )  # fmt: skip
+    if area:
+        found.append(_dots("flood_corners", corners, [0, 60, 170, 255], 5))
+    at = st.session_state.get(AT)
+    if at is not None:
+        (z,) = _heights(manifest, workspace, [at])
+        found.append(_dots("flood_at", [{"at": [*at, z]}], [200, 30, 20, 255], 8))
     return found
 
 
-def _bitmap(name: str, picture: Picture) -> pydeck.Layer:
-    url = "data:image/png;base64," + base64.b64encode(picture.png).decode("ascii")
-    return pydeck.Layer("BitmapLayer", id=name, image=String(url), bounds=picture.corners)
+def _heights(
+    manifest: Mapping[str, Any], workspace: Workspace, places: Sequence[tuple[float, float]]
+) -> list[float]:
+    """Metres above the plane 0 of the map's relief: whole metres below the city's lowest ground."""
+    ground, geoid = manifest.get("ground"), manifest.get("geoid_m")
+    if not places or ground is None or geoid is None or not workspace.terrain.is_file():
+        return [0.0] * len(places)
+    z = terrain.sample(workspace.terrain, [p[0] for p in places], [p[1] for p in places])
+    datum = math.floor(ground["min_m"] + geoid)
+    return [0.0 if math.isnan(v) else round(float(v) + geoid - datum, 2) for v in z]
+
+
+def _dots(name: str, data: Sequence[Mapping[str, Any]], colour: list[int], px: int) -> pydeck.Layer:
+    return pydeck.Layer(
+        "ScatterplotLayer", list(data), id=name, get_position="at", get_fill_color=colour,
+        get_line_color=[255, 255, 255], stroked=True, radius_units=String("pixels"), get_radius=px,
+        line_width_units=String("pixels"), get_line_width=3, parameters=ABOVE_ALL,
+    )  # fmt: skip
 
 
 def remember(events: MapEvents) -> None:
-    """Keep the point that was pressed on the map."""
-    if events.pressed and events.lon_lat is not None and events.lon_lat != st.session_state.get(AT):
+    """Keep the place that was pressed on the map: the breach, or a corner of the rain area."""
+    if not events.pressed or events.lon_lat is None:
+        return
+    if st.session_state.get(DRAWS) == "area":
+        area = [*st.session_state.get(AREA, []), events.lon_lat]
+        if events.lon_lat not in st.session_state.get(AREA, []) and len(area) <= MOST_CORNERS:
+            st.session_state[AREA] = area
+            st.rerun()
+    elif events.lon_lat != st.session_state.get(AT):
         st.session_state[AT] = events.lon_lat
         st.rerun()
 
 
-def at_point(shown: Shown) -> None:
-    """The depth at the pressed point in time."""
-    at = st.session_state.get(AT)
-    if shown.folder is None:
-        return
-    if at is None:
-        st.caption(say("flood.press"))
-        return
-    try:
-        found = flood_view.curve(shown.folder, *at)
-    except CitymapError as error:
-        _say_error(error)
-        return
-    if found is None:
-        st.caption(say("flood.no_water_there"))
-        return
-    hours, depths = found
-    st.markdown(say("flood.deepest_here", depth=f"{max(depths):.2f}"))
-    st.line_chart(
-        {say("flood.hours"): hours, say("flood.depth"): depths}, x=say("flood.hours"), y=say("flood.depth"),
-        height=180,
+def _area_form() -> tuple[tuple[float, float], ...]:
+    """Draw where it rains; without an area it rains everywhere."""
+    st.segmented_control(
+        say("flood.draws"), ("breach", "area"), default="breach", required=True, key=DRAWS,
+        format_func=lambda d: say(f"flood.draws_{d}"),
     )  # fmt: skip
+    area: list[tuple[float, float]] = st.session_state.get(AREA, [])
+    if not area:
+        st.caption(say("flood.area_none"))
+    elif len(area) < LEAST_CORNERS:
+        st.caption(say("flood.area_few", count=len(area)))
+    else:
+        st.caption(say("flood.area_has", count=len(area)))
+    if area:
+        left, right = st.columns(2)
+        if left.button(say("flood.area_back"), width="stretch"):
+            st.session_state[AREA] = area[:-1]
+            st.rerun()
+        if right.button(say("flood.area_clear"), width="stretch"):
+            st.session_state[AREA] = []
+            st.rerun()
+    return tuple(area)
 
 
 def plan_form(workspace: Workspace, me: Identity) -> None:
@@ -263,6 +255,7 @@ def plan_form(workspace: Workspace, me: Identity) -> None:
         rain_hours = st.number_input(
             say("flood.rain_hours"), 0.0, 72.0, rain_hours, 0.5, key=f"flood_rain_hours_{preset}"
         )
+        area = _area_form()
         duration = st.number_input(
             say("flood.duration"), 0.1, 72.0, duration, 0.5, key=f"flood_duration_{preset}"
         )
@@ -285,14 +278,15 @@ def plan_form(workspace: Workspace, me: Identity) -> None:
     _cost(cost)
     ready = (
         bool(name.strip()) and (not with_breach or ground is not None) and (with_breach or rain > 0)
-    )
+        and not (rain > 0 and 0 < len(area) < LEAST_CORNERS)
+    )  # fmt: skip
     if st.button(
         say("flood.begin"), type="primary", icon=":material/play_circle:", disabled=not ready
     ):
         plan = Plan(
             name.strip(), say(f"flood.preset_{preset}"), cell, duration, treatment,
             at if with_breach else None, width, start, growth, stage, fall, rain if rain_hours > 0 else 0.0,
-            rain_hours,
+            rain_hours, area,
         )  # fmt: skip
         try:
             library.write(workspace, plan.name, library.text_of(plan))
@@ -339,8 +333,13 @@ def _follow(workspace: Workspace, job_id: str) -> None:
         elif job.state == "done" and st.button(say("flood.look"), icon=":material/visibility:"):
             st.query_params["flood"] = str(job.params["name"])
             st.session_state.pop("flood_result", None)
+            st.session_state.pop("flood_versus", None)
             st.session_state.pop(JOB, None)
             st.rerun()
+
+
+def _clock(hours: float) -> str:
+    return f"{int(hours)}:{round(hours % 1 * 60) % 60:02d}"
 
 
 def results_table(workspace: Workspace, entries: Sequence[Entry]) -> None:
@@ -407,6 +406,8 @@ def compare(entries: Sequence[Entry]) -> None:
     st.image(picture.png, caption=say("flood.difference_caption"))
     for key, value in areas.items():
         st.markdown(f"{say(f'flood.{key}')}: **{value / 1e4:,.2f} ha**")
-    if st.button(say("flood.on_map"), icon=":material/map:"):
-        st.session_state["flood_difference"] = picture
+    if st.button(say("flood.on_map"), icon=":material/map:", disabled=a == b):
+        st.query_params.update({"flood": a, "versus": b, "how": "difference"})
+        for key in ("flood_result", "flood_versus", "flood_how"):
+            st.session_state.pop(key, None)
         st.rerun()

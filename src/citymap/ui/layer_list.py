@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from citymap.errors import CitymapError
 from citymap.i18n import t
-from citymap.layers import remote
-from citymap.layers.catalogue import REMOTE_OVERLAYS, Layer
+from citymap.layers import remote, remote_tileset
+from citymap.layers.catalogue import Layer
 from citymap.layers.definition_file import add, new_id, remove
 from citymap.layers.overlays import Overlay, overlays
 from citymap.settings import Settings
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from citymap.web.identity import Identity
     from citymap.workspace import Workspace
 
-SERVICES = ("wms", "wmts", "wfs", "oapif", "xyz")
+SERVICES = ("wms", "wmts", "wfs", "oapif", "xyz", "tileset")
 STAFF_ONLY = ("staff", "planner", "admin")
 SHOWN = 200
 
@@ -55,7 +55,7 @@ def listed(workspace: Workspace, me: Identity) -> None:
         key="layer_chosen",
     )  # fmt: skip
     check, refresh, away = st.columns(3)
-    is_remote = chosen.source.kind in REMOTE_OVERLAYS
+    is_remote = chosen.source.remote
     if check.button(say("layers.test"), key="layer_test", disabled=not is_remote, width="stretch"):
         _test(workspace, chosen)
     if refresh.button(
@@ -86,6 +86,11 @@ def _test(workspace: Workspace, layer: Layer) -> None:
     try:
         if layer.source.kind in {"wfs", "oapif"}:
             kept = remote.table(workspace, layer, _allowed())
+            said = say("layers.tested", age=f"{kept.age_h:.1f}")
+        elif layer.source.kind == "tileset":
+            _, _, kept = remote_tileset.file(
+                workspace, layer, _allowed(), remote_tileset.name_of(layer)
+            )
             said = say("layers.tested", age=f"{kept.age_h:.1f}")
         else:
             zoom, x, y = _middle(workspace)
@@ -121,7 +126,7 @@ def adding(workspace: Workspace, me: Identity) -> None:
         if st.button(say("layers.ask"), key="remote_ask", disabled=not url):
             try:
                 with st.spinner(say("layers.asking")):
-                    st.session_state["offers"] = (kind, url, remote.offered(url, kind, _allowed()))
+                    st.session_state["offers"] = (kind, url, _offered(kind, url))
             except CitymapError as error:
                 st.session_state.pop("offers", None)
                 _error(error)
@@ -129,6 +134,12 @@ def adding(workspace: Workspace, me: Identity) -> None:
         offers = asked[2] if asked and asked[:2] == (kind, url) else []
     if offers:
         _definition(workspace, me, offers)
+
+
+def _offered(kind: str, url: str) -> list[remote.Offered]:
+    if kind == "tileset":
+        return remote_tileset.offered(url, _allowed())
+    return remote.offered(url, kind, _allowed())
 
 
 def _definition(workspace: Workspace, me: Identity, offers: list[remote.Offered]) -> None:

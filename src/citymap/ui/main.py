@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from citymap.store.accounts import Role
-from citymap.ui import page_style, who
+from citymap.ui import order_banner, page_style, who
 from citymap.ui.pages import PAGES
 from citymap.ui.speech import say
 
@@ -17,18 +18,14 @@ st.set_page_config(
 )
 page_style.apply()
 me = who.require(Role.STAFF)
-page = st.navigation(
-    [
-        st.Page(
-            screen.path,
-            title=say(f"page.{screen.name}"),
-            icon=screen.icon,
-            url_path=screen.url_path,
+order_banner.draw()
+groups: dict[str, list[StreamlitPage]] = {}
+for screen in PAGES:
+    if me.role.reaches(screen.role):
+        shown = st.Page(
+            screen.path, title=say(f"page.{screen.name}"), icon=screen.icon, url_path=screen.url_path,
             default=screen is PAGES[0],
-        )
-        for screen in PAGES
-        if me.role.reaches(screen.role)
-    ],
-    position="top",
-)
+        )  # fmt: skip
+        groups.setdefault(say(f"pages.{screen.group}"), []).append(shown)
+page = st.navigation(groups, position="top")
 page.run()

@@ -1,7 +1,7 @@
 // The bridge between a Streamlit page and the renderer in an iframe: the frame is made once, later
 // runs only send what changed. Both sides speak to their own origin alone.
 const bridges = new WeakMap();
-const CHANNELS = ["lang", "panel", "deck", "filter", "colour", "highlight"];
+const CHANNELS = ["lang", "panel", "deck", "own", "filter", "colour", "highlight", "people"];
 
 /** Calls back once the page has not changed for a quarter of a second, or after two seconds. */
 function whenSettled(then) {

@@ -14,7 +14,7 @@ from citymap.assess.selection import Bounds
 from citymap.ui.speech import language, say
 
 CSS = """
-.frame { position: relative; width: 100%; height: calc(100dvh - 3.75rem); min-height: 20rem;
+.frame { position: relative; width: 100%; height: calc(100dvh - 3.75rem - var(--cm-order, 0rem)); min-height: 20rem;
   background: #e6e9ec; }
 """
 
@@ -50,12 +50,17 @@ def city_map(
     highlight: str | None = None,
     fly: bool = False,
     height: str | None = None,
+    people: Mapping[str, Any] | None = None,
+    own: Mapping[str, Any] | None = None,
 ) -> MapEvents:
     """Draw the map and return what happened on it.
 
     `own_panel` shows the renderer's own search and legend; without it the page has its own and
     steers by `colour_by` and `rules` (see `citymap.assess.selection.Rule`). `height` is a CSS
-    length; without it the map fills the page.
+    length; without it the map fills the page. `people` names the files of an evacuation to play:
+    addresses `people` and `water` (or None), and whether there is a `flood`. `own` is a column of
+    the page's own to colour by: `attribute` as in the manifest (dtype uint8, its url not used), and
+    `data`, base64, one byte a row of the buildings.
     """
     data: dict[str, Any] = {
         "url": f"{root_path.rstrip('/')}/map/?embed=1&panel={int(own_panel)}&lang={language()}",
@@ -70,6 +75,8 @@ def city_map(
             "colour": {"by": colour_by},
             "filter": {"rules": list(rules)},
             "highlight": {"gml_id": highlight, "fly": fly},
+            "own": None if own is None else dict(own),
+            "people": None if people is None else dict(people),
         }
     result = _component()(
         key=key,

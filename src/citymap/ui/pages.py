@@ -12,11 +12,14 @@ SCREENS = Path(__file__).parent / "screens"
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """A file in `screens`, its title `ui.page.<name>` and who may open it."""
+    """A file in `screens`, its title `ui.page.<name>`, who may open it, and under which heading
+    `ui.pages.<group>` it stands.
+    """
 
     name: str
     icon: str
     role: Role
+    group: str = "manage"
 
     @property
     def path(self) -> Path:
@@ -30,13 +33,17 @@ class Screen:
 
 
 PAGES = (
-    Screen("public_map", ":material/public:", Role.STAFF),
-    Screen("hazard_buildings", ":material/apartment:", Role.STAFF),
-    Screen("building_list", ":material/table_view:", Role.STAFF),
-    Screen("shelters", ":material/night_shelter:", Role.STAFF),
-    Screen("flood_scenarios", ":material/flood:", Role.STAFF),
-    Screen("damage_reports", ":material/report:", Role.STAFF),
-    Screen("damage_form", ":material/add_a_photo:", Role.STAFF),
+    Screen("public_map", ":material/public:", Role.STAFF, "city"),
+    Screen("hazard_buildings", ":material/apartment:", Role.STAFF, "city"),
+    Screen("building_list", ":material/table_view:", Role.STAFF, "city"),
+    Screen("shelters", ":material/night_shelter:", Role.STAFF, "respond"),
+    Screen("live", ":material/water:", Role.STAFF, "respond"),
+    Screen("leave_by", ":material/schedule:", Role.STAFF, "respond"),
+    Screen("flood_scenarios", ":material/flood:", Role.STAFF, "plan"),
+    Screen("evacuation", ":material/directions_run:", Role.PLANNER, "plan"),
+    Screen("damage_reports", ":material/report:", Role.STAFF, "respond"),
+    Screen("damage_form", ":material/add_a_photo:", Role.STAFF, "respond"),
     Screen("layers", ":material/layers:", Role.STAFF),
+    Screen("model_update", ":material/update:", Role.STAFF),
     Screen("jobs", ":material/settings:", Role.STAFF),
 )

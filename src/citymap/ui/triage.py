@@ -26,7 +26,7 @@ from citymap.share.report_files import MIME, download
 from citymap.store import accounts
 from citymap.store.accounts import Role
 from citymap.store.tables import now
-from citymap.ui import triage_pairs, triage_report, who
+from citymap.ui import triage_board, triage_pairs, triage_report, who
 from citymap.ui.city import OpenCity
 from citymap.ui.job_progress import TOKYO, clock
 from citymap.ui.map_frame import city_map
@@ -40,6 +40,8 @@ COLOURS = {
     "new": [206, 0, 0], "reopened": [206, 0, 0], "confirmed": [213, 94, 0], "in_progress": [0, 23, 193],
     "resolved": [17, 90, 54], "rejected": [119, 119, 119], "merged": [119, 119, 119],
 }  # fmt: skip
+HEIGHT = 330  # px of list and map: the open report begins on the same screen
+STEPS = {"next": "j", "back": "u"}
 SHOWN, ROUND, LOOKED_UP = "triage_shown", "triage_round", "triage_looked_up"
 
 
@@ -119,7 +121,7 @@ def living_list(city: OpenCity, wanted: Filter) -> None:
     ):  # fmt: skip
         _forget_selection()
         st.rerun()
-    left, right = st.columns([11, 9])
+    left, right = st.columns([13, 7])
     with left:
         chosen = _table(rows)
         st.caption(say("triage.list_hint"))
@@ -129,6 +131,7 @@ def living_list(city: OpenCity, wanted: Filter) -> None:
         _forget_selection()
         st.session_state["triage_open"] = pressed
         st.rerun()
+    _step(rows, chosen)
     if len(chosen) > 1:
         st.session_state.pop("triage_open", None)
         _bulk(city, chosen, me)
@@ -141,6 +144,7 @@ def living_list(city: OpenCity, wanted: Filter) -> None:
             triage_report.show(city, opened[0], me)
     triage_pairs.offer(city, found, me)
     _summary(found)
+    triage_board.show(city)
 
 
 def _looked_up(city: OpenCity, wanted: Filter) -> list[Row]:
@@ -194,12 +198,12 @@ def _table(rows: Sequence[Row]) -> list[Row]:
             "№": row.report.number,
             say("triage.status"): t(f"report.status.{row.report.status}", lang),
             say("triage.category"): row.title,
+            say("triage.text"): row.report.text[:80],
             say("triage.received"): row.report.received_at.astimezone(TOKYO).strftime(
                 "%m/%d %H:%M"
             ),
             say("triage.district"): row.district,
             say("triage.trust"): row.trust.level,
-            say("triage.text"): row.report.text[:80],
             say("triage.photos"): len(row.report.photos),
             say("triage.assigned"): row.report.assigned_to,
             say("triage.public"): row.report.release == "released",
@@ -207,10 +211,11 @@ def _table(rows: Sequence[Row]) -> list[Row]:
         for row in rows
     ]
     answer = st.dataframe(
-        shown, key=_key(), hide_index=True, on_select="rerun", selection_mode="multi-row", height=430,
+        shown, key=_key(), hide_index=True, on_select="rerun", selection_mode="multi-row", height=HEIGHT,
         column_config={
             say("triage.trust"): st.column_config.ProgressColumn(min_value=0, max_value=1, format="percent"),
-            "№": st.column_config.NumberColumn(width="small", format="%d"),
+            "№": st.column_config.NumberColumn(width=56, format="%d"),
+            say("triage.status"): st.column_config.TextColumn(width=76),
             say("triage.text"): st.column_config.TextColumn(width="medium"),
         },
     )  # fmt: skip
@@ -236,7 +241,7 @@ def _map(city: OpenCity, found: Sequence[Row], chosen: Sequence[Row]) -> str | N
     )  # fmt: skip
     at = (chosen[0].report.lon, chosen[0].report.lat) if len(chosen) == 1 else None
     events = city_map(
-        key="triage_map", root_path=city.root_path, own_panel=False, height="430px",
+        key="triage_map", root_path=city.root_path, own_panel=False, height=f"{HEIGHT}px",
         deck=deck_spec(city.manifest, mode="2d", extra_layers=[layer], at=at),
     )  # fmt: skip
     number = events.properties.get("number") if events.pressed else None
@@ -286,6 +291,27 @@ def _bulk(city: OpenCity, chosen: Sequence[Row], me: Identity) -> None:
                 city, lambda: desk.merge(who.store(), ids, oldest.id, by=me.name),
                 say("triage.done", count=len(ids) - 1),
             )  # fmt: skip
+
+
+def _step(rows: Sequence[Row], chosen: Sequence[Row]) -> None:
+    """Buttons with a key each: the next report of the list, and the one before."""
+    if not rows:
+        return
+    ids = [row.report.id for row in rows]
+    now_open = chosen[0].report.id if len(chosen) == 1 else st.session_state.get("triage_open")
+    at = ids.index(now_open) if now_open in ids else None
+    back, onward, _ = st.columns([1, 1, 3])
+    for column, name, to in (
+        (back, "back", None if at is None else at - 1), (onward, "next", 0 if at is None else at + 1),
+    ):  # fmt: skip
+        there = to is not None and 0 <= to < len(ids)
+        if column.button(
+            say(f"triage.{name}"), key=f"triage_{name}", shortcut=STEPS[name], disabled=not there,
+            width="stretch",
+        ) and there:  # fmt: skip
+            _forget_selection()
+            st.session_state["triage_open"] = ids[to]  # type: ignore[index]
+            st.rerun()
 
 
 def _summary(found: Sequence[Row]) -> None:

@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from citymap.assess.flooded_cells import flooded_cells
+from citymap.errors import CitymapError
 from citymap.reports import desk, photos
 from citymap.reports.categories import in_force
-from citymap.reports.duplicates import pairs
+from citymap.reports.duplicates import Pair, pairs
 from citymap.ui import triage_report, who
 from citymap.ui.job_progress import clock
-from citymap.ui.speech import say
+from citymap.ui.speech import language, say
 
 if TYPE_CHECKING:
     from citymap.assess.report_board import Row
+    from citymap.reports.model import Report
     from citymap.ui.city import OpenCity
     from citymap.web.identity import Identity
 
 SHOWN = 5
-DIFFERENT = "triage_different"
+DIFFERENT, LIKELY = "triage_different", "triage_likely"
 
 
 def offer(city: OpenCity, found: Sequence[Row], me: Identity) -> None:
@@ -29,7 +32,7 @@ def offer(city: OpenCity, found: Sequence[Row], me: Identity) -> None:
     apart: set[tuple[str, str]] = st.session_state.setdefault(DIFFERENT, set())
     there = [
         pair
-        for pair in pairs([row.report for row in found], in_force(city.workspace))
+        for pair in _likely(city, [row.report for row in found])
         if (pair.first, pair.second) not in apart
     ]
     if not there:
@@ -42,7 +45,7 @@ def offer(city: OpenCity, found: Sequence[Row], me: Identity) -> None:
             st.markdown("**" + say(
                 "triage.pair", first=f"№ {one.report.number}", second=f"№ {other.report.number}",
                 metres=round(pair.distance_m), minutes=round(pair.hours * 60),
-            ) + "**")  # fmt: skip
+            ) + "**" + (f" ・ {say('triage.one_water')}" if pair.one_water else ""))  # fmt: skip
             for column, row in zip(st.columns(2), (one, other), strict=True):
                 with column:
                     _side(city, row)
@@ -61,10 +64,25 @@ def offer(city: OpenCity, found: Sequence[Row], me: Identity) -> None:
                 st.rerun()
 
 
+def _likely(city: OpenCity, reports: Sequence[Report]) -> list[Pair]:
+    """The pairs; worked out again only when the reports are others."""
+    key = tuple((r.id, r.version) for r in reports)
+    kept = st.session_state.get(LIKELY)
+    if kept is None or kept[0] != key:
+        wet = flooded_cells(city.workspace, [r.lon for r in reports], [r.lat for r in reports])
+        cells = {r.id: c for r, c in zip(reports, wet, strict=True) if c is not None}
+        kept = st.session_state[LIKELY] = (key, pairs(reports, in_force(city.workspace), cells))
+    return list(kept[1])
+
+
 def _side(city: OpenCity, row: Row) -> None:
     st.caption(f"№ {row.report.number} {row.title} ・ {clock(row.report.observed_at)}")
     if row.report.photos:
-        shown = photos.shown(city.workspace, row.report.photos[0], side=900)
+        try:
+            shown = photos.shown(city.workspace, row.report.photos[0], side=900)
+        except CitymapError as error:
+            st.caption(error.message(language()))
+            shown = None
         if shown is not None:
             st.image(shown, width="stretch")
     st.text(row.report.text or say("triage.no_text"))

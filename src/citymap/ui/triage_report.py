@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from citymap.errors import CitymapError
 from citymap.i18n import t
+from citymap.operations import report_buildings
 from citymap.reports import closures, desk, photos
 from citymap.reports.categories import in_force
 from citymap.reports.model import CONFIRMED, NEXT, Event, Report
@@ -54,7 +55,7 @@ def show(city: OpenCity, row: Row, me: Identity) -> None:
         st.markdown(f"### № {report.number} {row.title} ・ {state}")
         facts, pictures = st.columns([1, 1])
         with facts:
-            _facts(row)
+            _facts(city, row)
             _merged(city, report, me)
             _states(city, report, me)
         with pictures:
@@ -77,8 +78,9 @@ def show(city: OpenCity, row: Row, me: Identity) -> None:
             _redact(city, report, me)
 
 
-def _facts(row: Row) -> None:
+def _facts(city: OpenCity, row: Row) -> None:
     report, facts = row.report, []
+    carried = report_buildings.read(city.workspace).get(report.id)
     depth = say("triage.metres", value=report.depth_m) if report.depth_m is not None else ""
     others = (
         say("triage.trust_others", count=row.trust.others)
@@ -87,7 +89,7 @@ def _facts(row: Row) -> None:
     )
     for name, value in (
         ("observed", clock(report.observed_at)), ("received", clock(report.received_at)),
-        ("district", row.district), ("depth", depth),
+        ("district", row.district), ("building", _building(carried)), ("depth", depth),
         ("severity", say(f"triage.severity_{report.severity}") if report.severity else ""),
         ("accuracy", f"± {report.accuracy_m:.0f} m" if report.accuracy_m is not None else ""),
         ("trust", f"{row.trust.level:.0%} ・ {others}"),
@@ -102,6 +104,14 @@ def _facts(row: Row) -> None:
     st.html(f'<p class="cm-said">{text}</p><table class="cm-table">{"".join(facts)}</table>')
     if report.redacted_at is not None:
         st.caption(say("triage.redacted"))
+
+
+def _building(carried: dict[str, Any] | None) -> str:
+    """The building as it was carried over at the last change of edition; empty without one."""
+    if carried is None:
+        return ""
+    rule = t(f"model.rule.{carried['rule']}", language())
+    return f"{carried['building_id'] or carried['from_building_id']}（{rule}）"
 
 
 def _merged(city: OpenCity, report: Report, me: Identity) -> None:
@@ -134,7 +144,11 @@ def _states(city: OpenCity, report: Report, me: Identity) -> None:
 
 def _photos(city: OpenCity, report: Report, me: Identity) -> None:
     for number, photo in enumerate(report.photos):
-        shown = photos.shown(city.workspace, photo, side=1000)
+        try:
+            shown = photos.shown(city.workspace, photo, side=1000)
+        except CitymapError as error:
+            st.warning(error.message(language()), icon=":material/cloud_off:")
+            continue
         if shown is None:
             st.warning(say("triage.photo_gone"), icon=":material/broken_image:")
             continue

@@ -42,18 +42,33 @@ def sets(found: Sequence[Mapping[str, Any]]) -> str:
 def _set(one: Mapping[str, Any]) -> str:
     name = one["name"].strip() or one["set"]
     scale = say(f"scale.{one['scale']}") if one["scale"] in {"L1", "L2"} else ""
-    depth = say("unknown") if one["depth_max_m"] is None else f"{one['depth_max_m']:.1f} m"
-    hours = (
-        say("unknown")
-        if one["duration_h"] is None
-        else say("card.hours", hours=f"{one['duration_h']:.0f}")
-    )
-    line = f"{say('card.depth')} {depth} ・ {say('card.duration')} {hours}"
+    lines = [say(f"verdict.{one['verdict']}"), *_facts(one)]
+    warning = say("card.disagrees") if one.get("disagrees") else ""
     return (
         f'<div class="cm-risk"><span class="cm-chip" style="background:{COLOURS[one["verdict"]]}"></span>'
-        f"<div><b>{escape(name)}</b><small>{escape(scale)}</small><p>{escape(say('verdict.' + one['verdict']))}</p>"
-        f"<p>{escape(line)}</p></div></div>"
+        f"<div><b>{escape(name)}</b><small>{escape(scale)}</small>"
+        + "".join(f"<p>{escape(line)}</p>" for line in lines)
+        + (f'<p class="cm-warn">{escape(warning)}</p>' if warning else "")
+        + "</div></div>"
     )  # fmt: skip
+
+
+def _facts(one: Mapping[str, Any]) -> list[str]:
+    """What a set says here; of areas (a slope) only the kinds of zone, which have no depth."""
+    zones = list(one.get("zones") or ())
+    lines = []
+    if not zones or one["depth_max_m"] is not None:
+        depth = say("unknown") if one["depth_max_m"] is None else f"{one['depth_max_m']:.1f} m"
+        hours = (
+            say("unknown")
+            if one["duration_h"] is None
+            else say("card.hours", hours=f"{one['duration_h']:.0f}")
+        )
+        lines.append(f"{say('card.depth')} {depth} ・ {say('card.duration')} {hours}")
+    if one.get("arrival_h") is not None:
+        hours = say("card.hours", hours=f"{one['arrival_h']:.1f}")
+        lines.append(f"{say('card.arrival')} {hours}")
+    return lines + [say(f"zone.{zone}") for zone in zones]
 
 
 def section(

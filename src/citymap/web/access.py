@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from citymap.errors import CitymapError
 from citymap.store import sessions
 from citymap.store.accounts import Role
+from citymap.web import keys
 from citymap.web.answers import answer, error_answer, language
 from citymap.web.file_door import route_path
 from citymap.web.identity import Identity, People
@@ -49,26 +50,31 @@ async def identify(people: People, scope: Scope) -> Identity:
     Raises:
         CitymapError: the store cannot be asked.
     """
+    host, address = _from(scope)
+    return await run_sync(lambda: people.identify(cookies_of(scope), host=host, client=address))
+
+
+def _from(scope: Scope) -> tuple[str, str | None]:
+    """The host that was asked for, and the address that asks."""
     client = scope.get("client")
-    host = _header(scope, b"host")
     address = client[0] if client else None
     if address == "testclient":  # Starlette's own name where there is no network at all
         address = "127.0.0.1"
-    return await run_sync(
-        lambda: people.identify(cookies_of(scope), host=host or "", client=address)
-    )
+    return _header(scope, b"host") or "", address
 
 
 class Guard:
     """Lets a request pass that has at least `role`; without a role, none.
 
     A door for everybody does not ask the store unless somebody is logged in. The person is in
-    `request.state.who`, the role in `request.state.role`.
+    `request.state.who`, the role in `request.state.role`. A GIS client's key opens only where the
+    route says for which use (`by_key`); there a wrong one is refused, never taken for the public.
     """
 
     def __init__(self, app: ASGIApp, role: Role | None, *, asks: bool = True) -> None:
         self.app = app
         self.role = role
+        self.use: keys.Use | None = None
         self.asks = asks  # False: nobody is looked up, everybody gets the same
         self.people: People | None = None
 
@@ -79,6 +85,10 @@ class Guard:
             return
         if self.role is None or self.people is None:
             await _refused(scope, receive, send, self.people, known=True)
+            return
+        sent = keys.shown(scope) if self.use is not None and scope["type"] == "http" else None
+        if sent is not None:
+            await self._by_key(sent, scope, receive, send)
             return
         if self.role is Role.PUBLIC and not (self.asks and sessions.COOKIE in cookies_of(scope)):
             await self.app(scope, receive, send)
@@ -92,7 +102,30 @@ class Guard:
                 await _failed(error, scope, receive, send)
             return
         if not who.role.reaches(self.role):
-            await _refused(scope, receive, send, self.people, known=who.role is not Role.PUBLIC)
+            await _refused(
+                scope, receive, send, self.people, known=who.role is not Role.PUBLIC,
+                program=self.use is not None,
+            )  # fmt: skip
+            return
+        await self.app(_as(scope, who), receive, send)
+
+    async def _by_key(self, sent: keys.Shown, scope: Scope, receive: Receive, send: Send) -> None:
+        people, use, role = self.people, self.use, self.role
+        assert people is not None and use is not None and role is not None  # noqa: S101
+        host, address = _from(scope)
+        try:
+            who = await run_sync(
+                lambda: keys.identity(people, sent, use, scope, host=host, client=address)
+            )
+            if not who.role.reaches(role):
+                raise CitymapError("not_allowed")
+        except CitymapError as error:
+            response = error_answer(error, Request(scope))
+            if response.status_code == 401:
+                response.headers["www-authenticate"] = keys.CHALLENGE
+            response.headers["cache-control"] = "no-store"
+            response.headers["access-control-allow-origin"] = "*"
+            await response(scope, receive, send)
             return
         await self.app(_as(scope, who), receive, send)
 
@@ -109,14 +142,20 @@ async def _failed(error: CitymapError, scope: Scope, receive: Receive, send: Sen
 
 
 async def _refused(
-    scope: Scope, receive: Receive, send: Send, people: People | None, *, known: bool
-) -> None:
-    """403 for a person who may not; for one who has not logged in, the way to the log-in."""
+    scope: Scope, receive: Receive, send: Send, people: People | None, *, known: bool,
+    program: bool = False,
+) -> None:  # fmt: skip
+    """403 for a person who may not; for one who has not logged in, the way to the log-in.
+
+    At a door for programs the way is a key: no page, and a challenge unless a browser's page asks
+    (it would show a window for a password that nobody has).
+    """
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": "role"})
         return
     prefix = people.settings.root_path if people is not None else ""
-    page = scope["method"] == "GET" and "text/html" in (_header(scope, b"accept") or "")
+    accept = _header(scope, b"accept") or ""
+    page = scope["method"] == "GET" and "text/html" in accept and not program
     response: Response
     if page and not known:
         query = scope.get("query_string", b"").decode("latin-1")
@@ -131,6 +170,8 @@ async def _refused(
             {"error": key, "message": said["message"], "remedy": said["remedy"]},
             status=403 if known else 401,
         )
+        if program and not known and _header(scope, b"sec-fetch-mode") is None:
+            response.headers["www-authenticate"] = keys.CHALLENGE
     response.headers["cache-control"] = "no-store"
     response.headers["vary"] = "Cookie"
     await response(scope, receive, send)
@@ -141,6 +182,16 @@ def needs(role: Role, *routes: R) -> list[R]:
     for route in routes:
         _wrap(route, role)
     return list(routes)
+
+
+def by_key(use: keys.Use, routes: list[R]) -> list[R]:
+    """The routes (of `needs`), which a GIS client's key for this use opens too."""
+    for route in routes:
+        guard = getattr(route, "app", None)
+        if not isinstance(guard, Guard):
+            raise TypeError(f"{route!r} names no role")
+        guard.use = use
+    return routes
 
 
 def open_to_all(*routes: R) -> list[R]:

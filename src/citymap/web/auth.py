@@ -16,9 +16,11 @@ from citymap.i18n import t
 from citymap.share.doors import Door, declare
 from citymap.store import accounts, sessions
 from citymap.store.accounts import Account, AccountError, Role
-from citymap.web.access import identify, needs
+from citymap.store.keys import Scope
+from citymap.web.access import by_key, identify, needs, person
 from citymap.web.answers import answer, language
 from citymap.web.identity import ONLY_USER, PUBLIC, Identity, People
+from citymap.web.keys import CHALLENGE, Use
 from citymap.web.oidc import Oidc
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ declare(
     Door("/auth/logout", nothing=_OWN),
     Door("/auth/session", nothing=_OWN),
     Door("/auth/password", nothing=_OWN),
+    Door("/auth/key", nothing="whether the key of the request is in force; no body"),
 )
 
 MAX_FORM_BYTES = 8192
@@ -94,6 +97,7 @@ class Auth:
                 Route("/auth/password", self.password_page, methods=["GET"]),
                 Route("/auth/password", self.password, methods=["POST"]),
             ),
+            *by_key(Use(Scope.MAP_SERVER), needs(Role.STAFF, Route("/auth/key", self.key))),
             *Oidc(self).routes(),
         ]
 
@@ -263,6 +267,17 @@ class Auth:
                 f'<button class="quiet">{escape(t("auth.log_out_all", lang))}</button></form>'
             )
         return self._page(request, "auth.session", body, error=error, status=403 if error else 200)
+
+    async def key(self, request: Request) -> Response:
+        """`GET /auth/key`: 204 and the role, for a proxy before a map server (`auth_request`).
+
+        A key of the scope `map-server` or a session of staff opens it; else 401 with a Basic challenge.
+        The only user of a PC does not count: it is the proxy of that PC that asks.
+        """
+        who = person(request)
+        if who is None or who.name == ONLY_USER:
+            return Response(None, 401, {"cache-control": "no-store", "www-authenticate": CHALLENGE})
+        return Response(None, 204, {"cache-control": "no-store", "x-citymap-role": who.role.value})
 
     async def password_page(self, request: Request, error: CitymapError | None = None) -> Response:
         """`GET /auth/password`: the form."""

@@ -57,6 +57,16 @@ CHUNK_BYTES = 256 << 10
 
 Headers = list[tuple[bytes, bytes]]
 Rewrite = Callable[[bytes], bytes]
+SHARED: Headers = [
+    (b"access-control-allow-origin", b"*"),  # no cookie goes with it: the same for everybody
+    (b"cross-origin-resource-policy", b"cross-origin"),
+]
+PREFLIGHT: Headers = [
+    *SHARED,
+    (b"access-control-allow-methods", b"GET, HEAD, OPTIONS"),
+    (b"access-control-allow-headers", b"authorization, x-api-key, *"),
+    (b"access-control-max-age", b"86400"),
+]
 
 
 def as_it_is(body: bytes) -> bytes:
@@ -159,6 +169,7 @@ class FileDoor:
     A file `name.gz` beside or instead of `name` is what goes out where gzip is accepted. `sparse`
     answers 204 instead of 404 for a missing tile of these suffixes: "nothing drawn here". `passage`
     says for a located file path whether it may go out (None: not found) and what rewrites its body.
+    With `shared` pages of other sites may read the files too (Cesium, PLATEAU VIEW, ArcGIS).
     """
 
     def __init__(
@@ -171,8 +182,10 @@ class FileDoor:
         index: str | None = None,
         sparse: frozenset[str] = frozenset(),
         passage: Callable[[str], Rewrite | None] = lambda _: as_it_is,
+        shared: bool = False,
     ) -> None:
         self.passage = passage
+        self.shared = shared
         self.root = root
         self.cache = cache
         self.is_immutable = is_immutable
@@ -184,6 +197,9 @@ class FileDoor:
         """Answer GET and HEAD."""
         del receive
         method = scope["method"]
+        if self.shared and method == "OPTIONS":
+            await _plain(send, 204, PREFLIGHT)
+            return
         if method not in {"GET", "HEAD"}:
             await _plain(send, 405, [(b"allow", b"GET, HEAD")])
             return
@@ -288,6 +304,8 @@ class FileDoor:
             headers.append((b"vary", b"accept-encoding"))
         if zipped:
             headers.append((b"content-encoding", b"gzip"))
+        if self.shared:
+            headers += SHARED
         return headers
 
     async def _stream(
@@ -310,7 +328,8 @@ class FileDoor:
 
     async def _missing(self, url: str, send: Send) -> None:
         sparse = Path(url).suffix.lower() in self.sparse and self.is_immutable(url.lstrip("/"))
-        await _plain(send, 204 if sparse else 404, [(b"cache-control", b"no-store")])
+        shared = SHARED if self.shared else []
+        await _plain(send, 204 if sparse else 404, [(b"cache-control", b"no-store"), *shared])
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -59,6 +59,7 @@ OUR_PREFIXES = (
     "/area.json",
     "/shelters.json",
     "/sw.js",
+    "/paper",
     "/map",
     "/tiles",
     "/3dtiles",
@@ -79,6 +80,7 @@ FILE_PREFIXES = (
     "/tiles",
     "/3dtiles",
     "/overlays",
+    "/paper/files",
     "/report",
     "/static",
     "/media",
@@ -95,6 +97,7 @@ MAX_URL_BYTES = 8192
 MAX_HEADER_BYTES = 32 << 10
 MAX_HEADERS = 100
 SESSION_COOKIE = "citymap_session"
+_POLICY = b"cross-origin-resource-policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +227,11 @@ class Hardening:
                 return  # what an application makes of the broken-off body is not for the client
             if message["type"] == "http.response.start":
                 body.answered = True
-                message = {**message, "headers": [*message.get("headers", ()), *extra]}
+                own = message.get("headers", ())
+                more = extra
+                if any(name == _POLICY for name, _ in own):  # a file that other sites may show
+                    more = [h for h in extra if h[0] != _POLICY]
+                message = {**message, "headers": [*own, *more]}
             await send(message)
 
         if len(scope["path"]) + len(scope.get("query_string", b"")) > MAX_URL_BYTES:
@@ -321,7 +328,10 @@ def _address(scope: Scope) -> str:
 
 
 def _session(scope: Scope) -> str | None:
-    """The session cookie as it was sent; a forged one counts for itself."""
+    """The session cookie or the key as it was sent; a forged one counts for itself."""
+    for name, value in scope["headers"]:
+        if name in {b"x-api-key", b"authorization"}:
+            return bytes(value).decode("latin-1")
     text = next((v for k, v in scope["headers"] if k == b"cookie"), None)
     if text is None or SESSION_COOKIE.encode() not in text:
         return None

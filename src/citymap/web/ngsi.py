@@ -19,9 +19,11 @@ from citymap.share.ngsi.broker import CONTEXT
 from citymap.share.ngsi.doors import BASE
 from citymap.share.ngsi.entities import TYPES, Entity, made
 from citymap.store.accounts import Role
-from citymap.web.access import needs, person
+from citymap.store.keys import Scope
+from citymap.web.access import by_key, needs, person
 from citymap.web.answers import STATUS_CODES, language, said_to_anybody
 from citymap.web.audience import audience
+from citymap.web.keys import Use
 from citymap.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -56,20 +58,20 @@ class Ngsi:
     def routes(self) -> list[BaseRoute]:
         """The routes under `/ngsi-ld/v1`."""
         return [
-            *needs(
+            *by_key(Use(Scope.CITY_OS), needs(
                 Role.PUBLIC,
                 self._route(f"{BASE}/entities", self.entities),
                 self._route(f"{BASE}/entities/{{entity:path}}", self.entity),
                 self._route(f"{BASE}/types", self.types),
-            ),
-            *needs(
+            )),
+            *by_key(Use(Scope.SUBSCRIPTIONS, writes=True), needs(
                 Role.STAFF,
                 Route(f"{BASE}/subscriptions", self.subscriptions, methods=["GET", "POST"]),
                 Route(
                     f"{BASE}/subscriptions/{{subscription}}", self.unsubscribe, methods=["DELETE"]
                 ),
-            ),
-        ]
+            )),
+        ]  # fmt: skip
 
     async def subscriptions(self, request: Request) -> Response:
         """`GET`: all of them. `POST`: a new one, whose endpoint the operator must have allowed."""
@@ -228,7 +230,7 @@ def _answer(request: Request, value: Any, headers: dict[str, str], turns: list[s
     response = Response(
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode(),
         headers={
-            "cache-control": "private, no-cache" if private else "no-cache", "vary": "Accept, Cookie",
+            "cache-control": "private, no-cache" if private else "no-cache", "vary": "Accept, Cookie, Authorization, X-API-Key",
             "access-control-allow-origin": "*", **headers,
         },
         media_type="application/ld+json" if as_ld else "application/json",

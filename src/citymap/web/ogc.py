@@ -18,15 +18,17 @@ from starlette.routing import Route
 
 import citymap.share.ogc.doors  # noqa: F401  (enters them)
 from citymap.errors import BadInputError, CitymapError
-from citymap.share.ogc import catalogue, documents, geojson, html_page, raster, tiles
+from citymap.share.ogc import catalogue, documents, geojson, html_page, raster, tile_style, tiles
 from citymap.share.ogc import query as asked
 from citymap.share.ogc.collection import Collection, Collections
 from citymap.share.ogc.documents import GEOJSON, HTML, JSON, OPENAPI, SCHEMA, Speaker
 from citymap.store.accounts import Role
-from citymap.web.access import needs
+from citymap.store.keys import Scope
+from citymap.web.access import by_key, needs
 from citymap.web.answers import STATUS_CODES, language, said_to_anybody
 from citymap.web.audience import audience
 from citymap.web.file_door import accepts_gzip, etag_matches
+from citymap.web.keys import Use
 from citymap.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -40,7 +42,10 @@ if TYPE_CHECKING:
 FORMS = ("json", "html")
 GZIP_LEVEL = 3  # a page of a thousand buildings: a tenth of its size in a few milliseconds
 SMALL_BYTES = 1024
+# `*` alone does not stand for Authorization.
+ALLOWED_HEADERS = "authorization, x-api-key, content-type, prefer, *"
 CORS = {
+    "cross-origin-resource-policy": "cross-origin",
     "access-control-allow-origin": "*",  # no cookie goes with it: what anybody may see
     "access-control-expose-headers": "content-bbox, content-crs, etag, link",
 }
@@ -56,7 +61,7 @@ class Ogc:
 
     def routes(self) -> list[BaseRoute]:
         """The routes under `/ogc`."""
-        return needs(
+        return by_key(Use(Scope.FEATURES), needs(
             Role.PUBLIC,
             self._route("/ogc", self.landing),
             self._route("/ogc/conformance", self.conformance),
@@ -70,6 +75,8 @@ class Ogc:
             self._route("/ogc/collections/{collection}/coverage", self.coverage, "tiff"),
             self._route("/ogc/tiles", self.tilesets),
             self._route("/ogc/tiles/WebMercatorQuad", self.tileset),
+            self._route("/ogc/tiles/WebMercatorQuad/tilejson.json", self.tilejson),
+            self._route("/ogc/tiles/WebMercatorQuad/style.json", self.style),
             self._route("/ogc/tiles/WebMercatorQuad/{matrix}/{row}/{column}", self.tile),
             self._route("/ogc/tileMatrixSets", self.matrix_sets),
             self._route("/ogc/tileMatrixSets/WebMercatorQuad", self.matrix_set),
@@ -77,7 +84,7 @@ class Ogc:
             self._route("/ogc/stac", self.stac),
             self._route("/ogc/stac/{collection}", self.stac_collection),
             self._route("/ogc/dcat", self.dcat),
-        )
+        ))  # fmt: skip
 
     def _route(self, path: str, work: Callable[[Asked], Response], *forms: str) -> Route:
         """A route whose work is done in a thread; errors become answers of the standard.
@@ -89,7 +96,8 @@ class Ogc:
         async def endpoint(request: Request) -> Response:
             if request.method == "OPTIONS":
                 allowed = {"access-control-allow-methods": "GET, HEAD, OPTIONS",
-                           "access-control-allow-headers": "*", "access-control-max-age": "86400"}  # fmt: skip
+                           "access-control-allow-headers": ALLOWED_HEADERS,
+                           "access-control-max-age": "86400"}  # fmt: skip
                 return Response(None, 204, {**CORS, **allowed})
             try:
                 return await run_sync(
@@ -176,9 +184,7 @@ class Ogc:
     def feature(self, call: Asked) -> Response:
         """`GET /ogc/collections/{collection}/items/{feature}`."""
         one = self._one(call)
-        unknown = set(call.given) - {"f", "lang", "crs"}
-        if unknown:
-            raise BadInputError("ogc_unknown_parameter", place=min(unknown)[:100])
+        call.only("f", "lang", "crs")
         crs = asked.crs_of(call.given, "crs", documents.offered(call.speaker, one))
         name = call.request.path_params["feature"]
         row = np.array([one.row(name)])
@@ -224,12 +230,25 @@ class Ogc:
         """`GET /ogc/tiles/WebMercatorQuad`."""
         return call.document(tiles.tileset(call.speaker, self._manifest(call)), None)
 
+    def tilejson(self, call: Asked) -> Response:
+        """`GET /ogc/tiles/WebMercatorQuad/tilejson.json`: TileJSON 3.0."""
+        return call.document(tile_style.tilejson(call.speaker, self._manifest(call)), None)
+
+    def style(self, call: Asked) -> Response:
+        """`GET /ogc/tiles/WebMercatorQuad/style.json`: how to draw them, for MapLibre, QGIS, ArcGIS."""
+        return call.document(tile_style.style(call.speaker, self._manifest(call)), None)
+
     def tile(self, call: Asked) -> Response:
-        """`GET /ogc/tiles/WebMercatorQuad/{matrix}/{row}/{column}`: to the tile of today's version."""
+        """`GET /ogc/tiles/WebMercatorQuad/{matrix}/{row}/{column}`: the tile of today's version.
+
+        Itself, not a redirect: QGIS does not follow one for vector tiles.
+        """
         at = call.request.path_params
         path = tiles.tile_path(self._manifest(call), at["matrix"], at["row"], at["column"])
-        root = call.speaker.base.removesuffix("/ogc")
-        return call.elsewhere(f"{root}/tiles/{path}")
+        body = tiles.tile(call.workspace, path)
+        if body is None:  # nothing is drawn there
+            return call.nothing()
+        return call.answer(body, tiles.MVT, {})
 
     def matrix_sets(self, call: Asked) -> Response:
         """`GET /ogc/tileMatrixSets`."""
@@ -314,6 +333,16 @@ class Asked:
         below = path[path.index("/ogc") + 4 :]
         return f"{quote(below)}?{urlencode(rest)}" if rest else quote(below)
 
+    def only(self, *names: str) -> None:
+        """Refuse parameters of other names.
+
+        Raises:
+            BadInputError: `ogc_unknown_parameter`.
+        """
+        unknown = set(self.given) - set(names)
+        if unknown:
+            raise BadInputError("ogc_unknown_parameter", place=min(unknown)[:100])
+
     def tag(self, *parts: str) -> str:
         """The ETag of the answer to this very request from data of these versions."""
         said = "\n".join(
@@ -332,7 +361,7 @@ class Asked:
         return {
             **CORS,
             "cache-control": scope,
-            "vary": "Accept, Accept-Language, Accept-Encoding, Cookie",
+            "vary": "Accept, Accept-Language, Accept-Encoding, Cookie, Authorization, X-API-Key",
             "content-language": self.speaker.lang,
         }
 
@@ -353,9 +382,9 @@ class Asked:
             more["content-encoding"] = "gzip"
         return Response(body, 200, more, _media(media))
 
-    def elsewhere(self, url: str) -> Response:
-        """A redirect that nobody keeps."""
-        return Response(None, 307, {**self._headers(), "location": url})
+    def nothing(self) -> Response:
+        """An answer without a body."""
+        return Response(None, 204, self._headers())
 
     def stream(self, pieces: Iterator[bytes], media: str, headers: dict[str, str]) -> Response:
         """A long body piece by piece."""
@@ -376,9 +405,7 @@ class Asked:
         Raises:
             BadInputError: it was given another.
         """
-        unknown = set(self.given) - {"f", "lang"}
-        if unknown:
-            raise BadInputError("ogc_unknown_parameter", place=min(unknown)[:100])
+        self.only("f", "lang")
         if self.html and as_page is not None:
             return self.answer(as_page(self.speaker, about).encode(), HTML, {})
         return self.answer(geojson.dumped(about).encode(), media, {})

@@ -14,16 +14,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from citymap.errors import BadInputError
-from citymap.layers import remote
+from citymap.layers import remote, remote_tileset
 from citymap.layers.overlays import Overlay, bounds, find, overlays
 from citymap.share import gate
 from citymap.share.doors import Door, Knock, declare
 from citymap.store.accounts import Role
+from citymap.store.keys import Scope
 from citymap.tiles import overlay as draw
-from citymap.web.access import needs
+from citymap.web.access import by_key, needs
 from citymap.web.answers import answer
 from citymap.web.api import speaking
 from citymap.web.audience import audience
+from citymap.web.keys import Use
 from citymap.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ declare(
     ),
     Door(
         "/overlays/{id}/{stamp}/tileset/{path}",
-        nothing="3D Tiles that the city put into layers/ and named in a definition for its audience",
+        nothing="3D Tiles that a definition names for its audience: of the city's layers/, or of another server",
     ),
 )
 
@@ -81,12 +83,12 @@ class Overlays:
 
     def routes(self) -> list[BaseRoute]:
         """`/api/overlays.json` and `/overlays/…`."""
-        return needs(
+        return by_key(Use(Scope.OVERLAYS), needs(
             Role.PUBLIC,
             Route("/api/overlays.json", speaking(self.list_all)),
             Route("/overlays/{id}/{stamp}/{z:int}/{x:int}/{y:int}.{suffix}", speaking(self.tile)),
             Route("/overlays/{id}/{stamp}/tileset/{path:path}", speaking(self.tileset)),
-        )
+        ))  # fmt: skip
 
     def _workspace(self) -> Workspace:
         if self._settings.city is None:
@@ -158,24 +160,31 @@ class Overlays:
             mime = MVT
         else:
             body, mime, kept = remote.tile(workspace, one.layer, self._allowed, zoom, x, y)
-        headers = {"cache-control": "no-cache" if kept.error else "private, max-age=3600"}
-        if kept.error is not None:
-            headers["warning"] = f'110 - "copy of {kept.age_h:.0f} hours ago"'
-        return Response(body, media_type=mime, headers=headers)
+        return Response(body, media_type=mime, headers=_aged(kept))
 
     async def tileset(self, request: Request) -> Response:
         """A file of a 3D Tiles folder of the city's own `layers/`."""
         one = await run_sync(self._find, request.path_params["id"], audience(request))
-        if one.form != "tileset" or one.path is None:
+        if one.form != "tileset":
             raise BadInputError("layer_unknown", place=one.layer.id)
+        if one.path is None:
+            return await run_sync(self._remote_file, one, request.path_params["path"])
         folder = one.path.parent.resolve()
         path = (folder / request.path_params["path"]).resolve()
-        kinds = {".json": "application/json", ".glb": "model/gltf-binary", ".b3dm": "application/octet-stream",
-                 ".pnts": "application/octet-stream", ".i3dm": "application/octet-stream",
-                 ".cmpt": "application/octet-stream", ".subtree": "application/octet-stream"}  # fmt: skip
-        if not path.is_relative_to(folder) or path.suffix not in kinds or not path.is_file():
+        known = remote_tileset.CONTENTS
+        if not path.is_relative_to(folder) or path.suffix not in known or not path.is_file():
             raise BadInputError("layer_unknown", place=request.path_params["path"])
-        return Response(await run_sync(path.read_bytes), media_type=kinds[path.suffix])
+        return Response(await run_sync(path.read_bytes), media_type=known[path.suffix][1])
+
+    def _remote_file(self, one: Overlay, path: str) -> Response:
+        body, mime, kept = remote_tileset.file(self._workspace(), one.layer, self._allowed, path)
+        return Response(body, media_type=mime, headers=_aged(kept))
+
+
+def _aged(kept: remote.Kept) -> dict[str, str]:
+    if kept.error is None:
+        return {"cache-control": "private, max-age=3600"}
+    return {"cache-control": "no-cache", "warning": f'110 - "copy of {kept.age_h:.0f} hours ago"'}
 
 
 def _near(workspace: Workspace, zoom: int, x: int, y: int) -> bool:
@@ -235,7 +244,7 @@ def _described(one: Overlay) -> dict[str, Any]:
     )  # fmt: skip
     suffix = {"vector": "{z}/{x}/{y}.mvt", "raster": "{z}/{x}/{y}.png"}.get(one.form)
     if suffix is None:
-        suffix = f"tileset/{one.path.name if one.path else ''}"
+        suffix = f"tileset/{one.path.name if one.path else remote_tileset.name_of(layer)}"
     box = bounds(one)
     return plain | {
         "form": one.form, "url": f"overlays/{layer.id}/{one.stamp}/{suffix}",

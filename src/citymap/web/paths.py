@@ -11,7 +11,7 @@ from starlette.routing import Mount, Route
 
 from citymap import city_messages
 from citymap.i18n import own_wording
-from citymap.reports import place
+from citymap.reports import bucket, place
 from citymap.settings import Settings
 from citymap.share import tile_files
 from citymap.share.doors import Door, Knock, declare
@@ -19,14 +19,18 @@ from citymap.web import metrics
 from citymap.web.access import guarded, open_to_all
 from citymap.web.api import Api
 from citymap.web.auth import Auth
+from citymap.web.evacuation import EvacuationDoor
 from citymap.web.feeds import Feeds
 from citymap.web.file_door import ByteCache, FileDoor, Rewrite, as_it_is
+from citymap.web.flood_play import FloodPlay
 from citymap.web.identity import People
 from citymap.web.ngsi import Ngsi
 from citymap.web.ogc import Ogc
 from citymap.web.open311 import Open311
 from citymap.web.overlays import Overlays
+from citymap.web.paper import Paper
 from citymap.web.place import PlaceDoor
+from citymap.web.processes import Processes
 from citymap.web.reports import Reports
 from citymap.workspace import Workspace
 
@@ -90,10 +94,10 @@ def doors(settings: Settings, cache: ByteCache | None = None) -> dict[str, FileD
         ),
         "/tiles": FileDoor(
             tiles, cache=cache, is_immutable=lambda p: bool(_VERSIONED.match(p)),
-            sparse=_TILE_SUFFIXES, passage=_passage,
+            sparse=_TILE_SUFFIXES, passage=_passage, shared=True,
         ),
         "/3dtiles": FileDoor(tiles, cache=cache, is_immutable=lambda _: True, locate=_tile_of_3d,
-            passage=_passage,
+            passage=_passage, shared=True,
         ),
     }  # fmt: skip
 
@@ -107,6 +111,7 @@ def routes(settings: Settings | None = None) -> list[BaseRoute]:
     if settings.city is not None:
         city_messages.use(Workspace(settings.city))
         place.use(Workspace(settings.city), settings.store)
+        bucket.use(Workspace(settings.city), bucket.named(settings))
     api = Api(settings)
     people = People(settings)
 
@@ -122,9 +127,13 @@ def routes(settings: Settings | None = None) -> list[BaseRoute]:
         *open_to_all(*(Mount(prefix, app=door) for prefix, door in doors(settings).items())),
         *api.routes(),
         *Ogc(settings).routes(),
+        *Processes(people).routes(),
         *Ngsi(settings).routes(),
         *Overlays(settings).routes(),
+        *EvacuationDoor(settings).routes(),
+        *FloodPlay(settings).routes(),
         *PlaceDoor(people).routes(),
+        *Paper(people).routes(),
         *Reports(people).routes(),
         *Feeds(people).routes(),
         *Open311(people).routes(),

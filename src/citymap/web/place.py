@@ -8,6 +8,7 @@ import logging
 import math
 import re
 from collections import OrderedDict
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,13 @@ from anyio.to_thread import run_sync
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
+from citymap.assess import leave_by as told
 from citymap.assess import place as my_place
+from citymap.assess.detour import closures_now
 from citymap.assess.place import Places
 from citymap.errors import BadInputError, CitymapError
-from citymap.live import openings
-from citymap.share import area_map, gate, residents, search_file, status
+from citymap.live import leave_by, openings, orders
+from citymap.share import area_map, gate, live_record, residents, search_file, status, wifi_points
 from citymap.share.doors import Door, Knock, declare
 from citymap.web.access import open_to_all
 from citymap.web.answers import answer
@@ -58,6 +61,7 @@ declare(
     Door("/site.json", nothing="the city's name and languages"),
     Door("/words/{lang}.json", nothing="the page's words"),
     Door("/shelters.json", kinds=("shelters",), knocks=lambda _: [Knock("/shelters.json")]),
+    Door("/wifi.json", kinds=("wifi",), knocks=lambda _: [Knock("/wifi.json")]),
     Door("/api/place", kinds=("place",), knocks=_knocks),
     Door("/status.json", kinds=("status",), knocks=lambda _: [Knock("/status.json")]),
     Door("/search.json", kinds=("districts", "addresses", "shelters", "wifi", "aed"),
@@ -77,6 +81,7 @@ class PlaceDoor:
         self._places: Places | None = None
         self._kept: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
         self._cold = True
+        self._deadlines: told.Deadlines | None = None
         self._page = FileDoor(
             STATIC,
             cache=ByteCache(),
@@ -94,6 +99,7 @@ class PlaceDoor:
                 Route("/search.json", speaking(self.search)),
                 Route("/area.json", speaking(self.area)),
                 Route("/shelters.json", speaking(self.shelters)),
+                Route("/wifi.json", speaking(self.wifi)),
                 Route("/site.json", speaking(self.site)),
                 Route("/words/{lang}.json", self.words),
                 Route("/sw.js", self.worker),
@@ -133,7 +139,7 @@ class PlaceDoor:
                 round(lon, 4),
                 round(lat, 4),
                 hazard,
-                my_place.closure_stamp(self._workspace()),
+                closures_now(self._workspace()),
             )
             with self._lock:
                 record = self._kept.get(key)
@@ -144,12 +150,40 @@ class PlaceDoor:
                     if len(self._kept) > KEPT:
                         self._kept.popitem(last=False)
             said = self._openings()
+            now = self._now(places.building_id(known.row), record)
+            walks = _NO_WALK if now["no_walking"] else {}
             shelters = [
-                {**s, "opening": said.get(s["place_id"], _UNKNOWN)} for s in record["shelters"]
+                {**s, **walks, "opening": said.get(s["place_id"], _UNKNOWN)}
+                for s in record["shelters"]
             ]
-            return gate.release_one("place", {**record, "shelters": shelters}, "public") or {}
+            whole = {**record, **now, "shelters": shelters, **self._live(lon, lat)}
+            return gate.release_one("place", whole, "public") or {}
 
-        return answer(await run_sync(found))
+        return _packed(answer(await run_sync(found)), request)
+
+    def _now(self, building_id: str | None, record: dict[str, Any]) -> dict[str, Any]:
+        """What the order and the release of 退避期限 say of a place now.
+
+        Where the store cannot be asked nothing is told of either.
+        """
+        try:
+            store = self._people.store()
+            order, found = orders.current(store), leave_by.current(store)
+        except CitymapError:
+            return {"leave_by": None, "no_walking": False}
+        found = told.in_force(found, order)
+        block = None
+        if found is not None:
+            with self._lock:
+                if self._deadlines is None or self._deadlines.release != found:
+                    self._deadlines = told.deadlines(self._workspace(), found)
+                known = self._deadlines
+            block = told.as_of(known.of(building_id), order, datetime.now(UTC))
+        district = record["district"]["id"] if record["district"] else None
+        return {
+            "leave_by": block,
+            "no_walking": told.no_walking(block) or told.too_late(order, district),
+        }
 
     def _openings(self) -> dict[str, dict[str, Any]]:
         """What staff said of the shelters; nothing where the store cannot be asked."""
@@ -161,6 +195,18 @@ class PlaceDoor:
             i: {"state": o.state, "head_count": o.head_count, "at": o.at.isoformat()}
             for i, o in current.items()
         }
+
+    def _live(self, lon: float, lat: float) -> dict[str, Any]:
+        """The gauges nearby and the warnings; null (not known) where the store cannot be asked."""
+        try:
+            store, workspace = self._people.store(), self._workspace()
+            water = live_record.water(store, workspace)
+            return {
+                "water": None if water is None else live_record.near(water, lon, lat),
+                "warnings": live_record.warned(store, workspace),
+            }
+        except CitymapError:
+            return {"water": None, "warnings": None}
 
     async def status(self, request: Request) -> Response:
         """`GET /status.json`: the order, openings and closures as they are in the store now."""
@@ -202,6 +248,14 @@ class PlaceDoor:
             request, "shelters", files, lambda: search_file.as_bytes(residents.shelters(workspace))
         )
 
+    async def wifi(self, request: Request) -> Response:
+        """`GET /wifi.json`: public Wi-Fi for the map."""
+        workspace = self._workspace()
+        files = (workspace.places / "wifi.parquet", workspace.places / "shelters.parquet")
+        return await self._file(
+            request, "wifi", files, lambda: search_file.as_bytes(wifi_points.wifi_points(workspace))
+        )
+
     async def site(self, request: Request) -> Response:
         """`GET /site.json`: the city's name, its languages, and where answers come from.
 
@@ -225,10 +279,17 @@ class PlaceDoor:
     async def words(self, request: Request) -> Response:
         """`GET /words/{lang}.json`: the words of the page in one language."""
         city = self._people.settings.city
-        found = await run_sync(
-            lambda: residents.words(Workspace(city) if city else None, request.path_params["lang"])
+        lang = request.path_params["lang"]
+        if lang not in residents.catalogues():
+            return Response("not found", 404)
+        workspace = Workspace(city) if city else None
+        own = (workspace.root / residents.OWN / f"{lang}.toml",) if workspace else ()
+        return await self._file(
+            request,
+            f"words {lang}",
+            own,
+            lambda: search_file.as_bytes(residents.words(workspace, lang)),
         )
-        return Response("not found", 404) if found is None else answer(found)
 
     async def worker(self, request: Request) -> Response:
         """`GET /sw.js`: the page's service worker, which answers for the whole site."""
@@ -279,6 +340,7 @@ def front_page() -> Response:
     )
 
 
+_NO_WALK = {"route": None, "walk_m": None, "walk_min": None, "in_water_m": None, "no_route": "too_late", "detour": None}  # fmt: skip
 _UNKNOWN = {"state": "unknown", "head_count": None, "at": None}
 
 
@@ -290,3 +352,13 @@ def _degrees(text: str | None) -> float:
     if not math.isfinite(value):
         raise BadInputError("place_position")
     return value
+
+
+def _packed(said: Response, request: Request) -> Response:
+    """An answer in gzip where that is accepted: a slow line is slower than packing."""
+    if accepts_gzip(request.headers.get("accept-encoding", "").encode("latin-1")):
+        said.body = gzip.compress(said.body, 6, mtime=0)
+        said.headers["content-encoding"] = "gzip"
+        said.headers["content-length"] = str(len(said.body))
+    said.headers["vary"] = "accept-encoding"
+    return said

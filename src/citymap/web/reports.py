@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static" / "report"
 SCOPE_HEADER = "service-worker-allowed"
+IN_MEMORY = 2 << 20
 _HASHED = re.compile(r"^assets/")
 declare(
     Door("/api/reports", nothing="answers a sender with the id and time of that very report"),
@@ -207,6 +208,9 @@ async def _parts(request: Request) -> Sent:
         request.headers, request.stream(), max_files=MAX_PHOTOS + 2, max_fields=6,
         max_part_size=incoming.MAX_JSON_BYTES,
     )  # fmt: skip
+    parser.spool_max_size = (
+        IN_MEMORY  # a photo as the form sends it touches the disk once: where it stays
+    )
     try:
         form = await parser.parse()
         try:

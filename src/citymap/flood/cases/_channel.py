@@ -19,6 +19,7 @@ FIRST = np.zeros(1, np.int64)
 def channel(
     ground_m: NDArray[np.floating[Any]], dx: float, n: float, *, depth_m: float | NDArray[np.floating[Any]] = 0.0,
     theta: float = solver.THETA, alpha: float = solver.ALPHA, precision: solver.Precision = "float64",
+    scheme: solver.Scheme = "inertial",
 ) -> solver.Solver:  # fmt: skip
     """One row of cells of ground heights along x."""
     depth = np.broadcast_to(np.asarray(depth_m, float), ground_m.shape)[None]
@@ -30,6 +31,7 @@ def channel(
         theta=theta,
         alpha=alpha,
         precision=precision,
+        scheme=scheme,
     )
 
 

@@ -1,7 +1,7 @@
 """UK Environment Agency 2-D benchmark 4: a flood spreads over a wide flat plain from a breach.
 
-Published: 1000 × 2000 m, flat, n 0.05, inflow on 20 m in the middle of the west side, peak 20 m³/s, 5 h.
-Reconstructed: the trapezoid of the inflow; here 10 m cells (published 5 m) and 3 h. The reference is the
+Published: 1000 × 2000 m, flat, n 0.05, inflow on 20 m in the middle of the west side, peak 20 m³/s, time base about 6 h,
+5 h. Reconstructed: the trapezoid of the inflow; here 10 m cells (published 5 m) and 3 h. The reference is the
 same run on 20 m cells and symmetry.
 """
 

@@ -10,13 +10,16 @@ A new kind is a new file here::
 
 `context.progress` is a `citymap.progress.Progress`: it raises `CancelledError` once the person has
 stopped the job. Import heavy modules inside `run`. `attempts` above 1 only where the work may be
-started again from the beginning (it writes through `workspace.replacing`, say).
+started again from the beginning (it writes through `workspace.replacing`, say). With `due` the
+workers start it by themselves (`citymap.jobs.clock`): the function is asked every few seconds and
+answers with the parameters of what is to be done now, or None.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from citymap.errors import BadInputError, CitymapError
@@ -39,6 +42,7 @@ class Context:
 
 
 Run = Callable[[Context, Mapping[str, Any]], Any]
+Due = Callable[[Store, Workspace, datetime], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Kind:
     attempts: int
     lane: str | None
     lease_s: float
+    due: Due | None = None  # what to start it with now, by itself; None: nothing is due
 
 
 KINDS: Registry[Kind] = Registry(__name__)
@@ -58,12 +63,12 @@ KINDS: Registry[Kind] = Registry(__name__)
 
 def kind(
     kind_id: str, *, role: Role = Role.STAFF, attempts: int = 1, lane: str | None = None,
-    lease_s: float = jobs.LEASE_S,
+    lease_s: float = jobs.LEASE_S, due: Due | None = None,
 ) -> Callable[[Run], Run]:  # fmt: skip
     """Decorator that enters a function as a kind of job."""
 
     def enter(run: Run) -> Run:
-        KINDS.register(kind_id)(Kind(kind_id, run, role, attempts, lane, lease_s))
+        KINDS.register(kind_id)(Kind(kind_id, run, role, attempts, lane, lease_s, due))
         return run
 
     return enter

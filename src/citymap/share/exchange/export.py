@@ -105,7 +105,7 @@ def _every_file(workspace: Workspace, audience: Audience) -> Iterator[bytes]:
 declare(
     Door(
         "share export",
-        kinds=tuple(k for k in ("buildings", "exposure", "hazard", "leave_by", "shelters", "wifi", "aed",
+        kinds=tuple(k for k in ("buildings", "exposure", "hazard", "leave_by", "released_leave_by", "shelters", "wifi", "aed",
                             "reports", "closures") if k in kinds()),
         emit=_every_file,
     )

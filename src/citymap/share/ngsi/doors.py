@@ -9,7 +9,7 @@ from citymap.share.ngsi.entities import TYPES, made
 from citymap.workspace import Workspace
 
 BASE = "/ngsi-ld/v1"
-KINDS = ("shelters", "wifi", "reports", "closures", "status")
+KINDS = ("shelters", "wifi", "reports", "closures", "status", "water_levels")
 
 
 def _lists(workspace: Workspace) -> list[Knock]:

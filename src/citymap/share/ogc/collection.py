@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 IDS = ("gml_id", "id", "place_id", "building_id", "edge_id")  # the first that is filled and unique
 HEIGHTS = "ground_elevation_m"
 TIMES = (("from_time", "until_time"), ("observed_at", None))
+ROWS_AT_ONCE = 10_000
 HELD_ROWS = 3_000_000  # of all prepared layers of a process
 
 
@@ -150,8 +151,7 @@ def prepared(outgoing: Outgoing, version: str, updated: str = "") -> Collection:
     wkb = table["geometry"].combine_chunks()
     if isinstance(wkb, pa.ChunkedArray):
         wkb = pa.concat_arrays(wkb.chunks) if wkb.num_chunks else pa.array([], pa.binary())
-    shapes = shapely.from_wkb(np.asarray(wkb.to_pylist(), object))
-    bounds = np.asarray(shapely.bounds(shapes), float).reshape(-1, 4)
+    bounds = _bounds(wkb)
     table = table.drop_columns(["geometry"])
     for i, column in enumerate(table.schema):
         if pa.types.is_floating(column.type):
@@ -166,6 +166,16 @@ def prepared(outgoing: Outgoing, version: str, updated: str = "") -> Collection:
         version, outgoing.source, outgoing.vintage, outgoing.style, outgoing.raster, outgoing.legend,
         updated,
     )  # fmt: skip
+
+
+def _bounds(wkb: pa.Array) -> NDArray[np.float64]:
+    """Bounds row by row; some rows at a time, for all shapes at once would stay in our memory."""
+    out = np.full((len(wkb), 4), np.nan)
+    for start in range(0, len(wkb), ROWS_AT_ONCE):
+        some = wkb.slice(start, ROWS_AT_ONCE).to_pylist()
+        shapes = shapely.from_wkb(np.asarray(some, object))
+        out[start : start + len(some)] = shapely.bounds(shapes).reshape(-1, 4)
+    return out
 
 
 class Collections:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from citymap.i18n import t
 from citymap.share.ogc import crs_uri
+from citymap.share.ogc.process_paths import EXECUTE, process_paths
 from citymap.share.ogc.query import MAX_LIMIT
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ CONFORMS_TO = (
     *(f"{_SPEC}/ogcapi-coverages-1/0.0/conf/{c}" for c in ("core", "geotiff")),
     *(f"{_SPEC}/ogcapi-records-1/1.0/conf/{c}"
       for c in ("record-core", "record-collection", "json", "html")),
+    *(f"{_SPEC}/ogcapi-processes-1/1.0/conf/{c}"
+      for c in ("core", "ogc-process-description", "json", "html", "oas30", "job-list", "dismiss")),
     *(f"{_CQL2}/{c}" for c in (
         "cql2-text", "cql2-json", "basic-cql2", "advanced-comparison-operators",
         "case-insensitive-comparison", "accent-insensitive-comparison", "basic-spatial-functions",
@@ -93,6 +96,8 @@ def landing(speaker: Speaker) -> Json:
             speaker.link(f"{_REL}/tilesets-vector", "/tiles", JSON, t("ogc.vector_tiles", lang)),
             speaker.link(f"{_REL}/tiling-schemes", "/tileMatrixSets", JSON, "TileMatrixSet"),
             speaker.link(f"{_REL}/ogc-catalog", "/collections/catalogue", JSON, t("ogc.catalogue", lang)),
+            speaker.link(f"{_REL}/processes", "/processes", JSON, t("ogc_process.processes", lang)),
+            speaker.link(f"{_REL}/job-list", "/jobs", JSON, t("ogc_process.jobs", lang)),
             speaker.link("describedby", "/stac", JSON, "STAC"),
             speaker.link("describedby", "/dcat", "application/ld+json", "DCAT"),
         ],
@@ -227,6 +232,7 @@ def openapi(speaker: Speaker, listed: list[Collection], version: str) -> Json:
         "/collections": get(t("ogc.collections", lang), JSON, operation="collections"),
     }
     paths |= _other_paths(get, lang)
+    paths |= process_paths(get, common, lang)
     for one in listed:
         title, path = speaker.title(one), f"/collections/{one.id}"
         crs = {"type": "string", "format": "uri", "enum": offered(speaker, one)}
@@ -275,7 +281,10 @@ def openapi(speaker: Speaker, listed: list[Collection], version: str) -> Json:
         },
         "servers": [{"url": speaker.base}],
         "paths": paths,
-        "components": {"parameters": _PARAMETERS, "schemas": {"exception": _EXCEPTION}},
+        "components": {
+            "parameters": _PARAMETERS,
+            "schemas": {"exception": _EXCEPTION, "execute": EXECUTE},
+        },
     }
 
 
@@ -294,6 +303,8 @@ def _other_paths(get: Callable[..., Json], lang: str) -> Json:
             tiles, "application/vnd.mapbox-vector-tile", *numbers, operation="tile"
         ),
         "/tileMatrixSets": get("TileMatrixSet", JSON, operation="tileMatrixSets"),
+        "/tiles/WebMercatorQuad/tilejson.json": get("TileJSON", JSON, operation="tilejson"),
+        "/tiles/WebMercatorQuad/style.json": get("Style", JSON, operation="tileStyle"),
         set_of: get("WebMercatorQuad", JSON, operation="tileMatrixSet"),
         "/3dtiles/tileset.json": get("3D Tiles", "application/json", operation="tileset3d"),
         "/stac": get("STAC", JSON, operation="stac"),

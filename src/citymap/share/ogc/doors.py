@@ -13,7 +13,7 @@ from citymap.share.ogc.collection import Collections
 from citymap.workspace import Workspace
 
 KINDS = (
-    "buildings", "exposure", "hazard", "leave_by", "shelters", "wifi", "aed", "reports", "closures",
+    "buildings", "exposure", "hazard", "leave_by", "released_leave_by", "shelters", "wifi", "aed", "reports", "closures",
 )  # fmt: skip
 _PATH = "/ogc/collections/{collection}"
 
@@ -46,6 +46,15 @@ def _grid_knocks(end: str) -> Callable[[Workspace], list[Knock]]:
     ]
 
 
+def _tile_knocks(workspace: Workspace) -> list[Knock]:
+    """Every tile there is."""
+    found = []
+    for path in sorted(workspace.tiles.glob("*/mvt/*/*/*.mvt.gz")):
+        zoom, x, y = path.parts[-3:]
+        found.append(Knock(f"/ogc/tiles/WebMercatorQuad/{zoom}/{y.split('.')[0]}/{x}"))
+    return found
+
+
 declare(
     Door("/ogc", kinds=KINDS, knocks=_plain("/ogc")),
     Door("/ogc/conformance", nothing="the names of standards"),
@@ -60,7 +69,12 @@ declare(
     Door("/ogc/tiles", kinds=("tile_manifest",), knocks=_plain("/ogc/tiles")),
     Door("/ogc/tiles/WebMercatorQuad", kinds=("tile_manifest",),
          knocks=_plain("/ogc/tiles/WebMercatorQuad")),
-    Door("/ogc/tiles/WebMercatorQuad/{matrix}/{row}/{column}", nothing="a redirect to /tiles/"),
+    Door("/ogc/tiles/WebMercatorQuad/tilejson.json", kinds=("tile_manifest",),
+         knocks=lambda _: [Knock("/ogc/tiles/WebMercatorQuad/tilejson.json")]),
+    Door("/ogc/tiles/WebMercatorQuad/style.json", kinds=("tile_manifest",),
+         knocks=lambda _: [Knock("/ogc/tiles/WebMercatorQuad/style.json")]),
+    Door("/ogc/tiles/WebMercatorQuad/{matrix}/{row}/{column}",
+         kinds=("base_map", "roads", "districts", "buildings"), knocks=_tile_knocks),
     Door("/ogc/tileMatrixSets", nothing="the grid that every map of the world uses"),
     Door("/ogc/tileMatrixSets/WebMercatorQuad", nothing="the grid that every map of the world uses"),
     Door("/ogc/3dtiles/tileset.json", kinds=("buildings",), knocks=_plain("/ogc/3dtiles/tileset.json")),

@@ -39,7 +39,7 @@ def page(speaker: Speaker, title: str, body: str, path: str) -> str:
     here = escape(speaker.base + path)
     return (
         f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1"><link rel="icon" href="data:,">'
         f"<title>{escape(title)} – {escape(speaker.name)}</title><style>{_STYLE}</style></head><body>"
         f'<header><a href="{escape(speaker.base)}?f=html&amp;lang={lang}">{escape(speaker.name)} OGC API</a>'
         f'<a href="{escape(speaker.base)}/collections?f=html&amp;lang={lang}">{escape(t("ogc.collections", lang))}</a>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from math import asinh, floor, pi, radians, tan
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from citymap.errors import BadInputError
 from citymap.i18n import t
 from citymap.share.gate import may_see, release_one
 from citymap.share.ogc.documents import JSON
+from citymap.share.tile_files import passage
 
 if TYPE_CHECKING:
     from citymap.layers.catalogue import Audience
@@ -86,6 +88,8 @@ def tileset(speaker: Speaker, about: dict[str, Any]) -> Json:
         "links": [
             speaker.link("self", f"/tiles/{SET}", JSON),
             speaker.link("http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme", f"/tileMatrixSets/{SET}", JSON),
+            speaker.link("describedby", f"/tiles/{SET}/tilejson.json", JSON, "TileJSON"),
+            speaker.link("http://www.opengis.net/def/rel/ogc/1.0/stylesheet", f"/tiles/{SET}/style.json", JSON, "MapLibre"),
             speaker.link("item", f"/tiles/{SET}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}", MVT, templated=True),
         ],
     }  # fmt: skip
@@ -130,6 +134,17 @@ def tile_path(about: dict[str, Any], matrix: str, row: str, column: str) -> str:
     if not vector["minzoom"] <= z <= vector["maxzoom"] or max(x, y) >= 2**z:
         raise BadInputError("ogc_no_tile", place=f"{z}/{y}/{x}")
     return str(vector["tiles"]).format(z=z, x=x, y=y)
+
+
+def tile(workspace: Workspace, path: str) -> bytes | None:
+    """The tile at a path of `tile_path`; None where nothing is drawn."""
+    if passage(path, "public") is None:
+        return None
+    file = workspace.tiles / path
+    try:
+        return gzip.decompress(file.with_name(f"{file.name}.gz").read_bytes())
+    except FileNotFoundError:
+        return None
 
 
 def tileset_3d(workspace: Workspace, about: dict[str, Any], prefix: str) -> Json:

@@ -51,7 +51,16 @@ def _every_file(workspace: Workspace, audience: Audience) -> Iterator[bytes]:
 declare(
     Door(
         "share qgis",
-        kinds=("buildings", "exposure", "hazard", "leave_by", "shelters", "wifi", "aed"),
+        kinds=(
+            "buildings",
+            "exposure",
+            "hazard",
+            "leave_by",
+            "released_leave_by",
+            "shelters",
+            "wifi",
+            "aed",
+        ),
         emit=_every_file,
     )
 )

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from citymap.store.accounts import Role
-from citymap.ui import speech, triage, who
+from citymap.ui import speech, triage, triage_images, who
 from citymap.ui.city import open_city
 from citymap.ui.speech import say
 
@@ -18,3 +18,4 @@ with st.sidebar:
 
 with st.container(key="page_wide"):
     triage.living_list(city, wanted)
+    triage_images.show(city, me)

@@ -15,7 +15,6 @@ listed = flood_desk.listed(city.workspace)
 with st.sidebar:
     st.html(f'<div class="cm-city"><strong>{say("page.flood_scenarios")}</strong></div>')
     shown = flood_desk.choose(listed)
-    under_map = st.container()
     st.divider()
     speech.switch()
 
@@ -23,12 +22,12 @@ events = city_map(
     key="flood_map",
     root_path=city.root_path,
     own_panel=False,
-    deck=deck_spec(city.manifest, mode="2d", extra_layers=flood_desk.layers(shown)),
-    height="52dvh",
+    deck=deck_spec(
+        city.manifest, extra_layers=flood_desk.layers(shown, city.manifest, city.workspace)
+    ),
+    height="64dvh",
 )
 flood_desk.remember(events)
-with under_map:
-    flood_desk.at_point(shown)
 with st.container(key="page"):
     plan, results, compare = st.tabs(
         [say("flood.tab_plan"), say("flood.tab_results"), say("flood.tab_compare")]
@@ -39,4 +38,3 @@ with st.container(key="page"):
         flood_desk.results_table(city.workspace, listed)
     with compare:
         flood_desk.compare(listed)
-flood_desk.play_on(shown)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from citymap.store.accounts import Role
-from citymap.ui import administration, speech, who
+from citymap.ui import administration, key_panel, speech, who
 from citymap.ui.city import open_city
 from citymap.ui.speech import say
 
@@ -27,5 +27,6 @@ with st.container(key="page"):
         administration.job_list()
     with people:
         administration.people_list()
+        key_panel.show()
     with record:
         administration.audit_list(me)

@@ -20,6 +20,9 @@ with st.sidebar:
     hazard = shelter_desk.ask_hazard(audit)
     worst = shelter_audit.worst_by_place(audit, hazard)
     shelter_desk.summary(places, worst)
+    st.link_button(
+        say("shelter.paper_maps"), f"{city.root_path.rstrip('/')}/paper", icon=":material/print:"
+    )
     st.divider()
     speech.switch()
 
@@ -28,6 +31,7 @@ city_map(
     root_path=city.root_path,
     own_panel=False,
     deck=deck_spec(city.manifest, mode="2d", extra_layers=shelter_desk.dots(places, worst)),
+    height="52dvh",
 )
 with st.container(key="page"):
     table, opening, editing, order = st.tabs(

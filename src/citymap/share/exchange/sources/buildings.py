@@ -1,4 +1,4 @@
-"""`buildings`: footprints with their attributes and risks; `exposure-<set>` and `leave-by-<name>` by building."""
+"""`buildings`: footprints with their attributes and risks; `exposure-<set>` by building."""
 
 from __future__ import annotations
 
@@ -40,10 +40,9 @@ def _load(workspace: Workspace, layer: str, audience: Audience) -> Outgoing | No
 SOURCES.register("buildings")(Source(_ids, _load, lambda w, _: [w.buildings]))
 
 
-def _joined(workspace: Workspace, path: Path) -> pa.Table:
+def joined(workspace: Workspace, rows: pa.Table) -> pa.Table:
     """The rows of a table by `building_id` with the footprints; buildings in the footprints' order."""
     shapes = pq.read_table(workspace.buildings, columns=["building_id", "geometry"])
-    rows = pq.read_table(path)
     at = pc.index_in(rows["building_id"], value_set=shapes["building_id"].combine_chunks())
     geometry = shapes["geometry"].combine_chunks().take(at.combine_chunks())
     rows = rows.drop_columns(["geometry"]) if "geometry" in rows.column_names else rows
@@ -61,7 +60,7 @@ def _exposure(workspace: Workspace, layer: str, audience: Audience) -> Outgoing 
     path = workspace.root / "exposure" / f"{name}.parquet"
     if layer not in _exposure_ids(workspace) or not may_see("exposure", audience):
         return None
-    table = release_table("exposure", _joined(workspace, path), audience)
+    table = release_table("exposure", joined(workspace, pq.read_table(path)), audience)
     return Outgoing(
         layer, {"ja": f"建物の浸水想定（{name}）", "en": f"Exposure of buildings ({name})"}, table,
         Style("verdict", VERDICTS),
@@ -74,25 +73,3 @@ def _exposure_files(workspace: Workspace, layer: str) -> list[Path]:
 
 
 SOURCES.register("exposure")(Source(_exposure_ids, _exposure, _exposure_files))
-
-
-def _leave_by_files(workspace: Workspace) -> dict[str, Path]:
-    found = sorted((workspace.root / "scenarios").glob("*/**/leave_by.parquet"))
-    return {f"leave-by-{p.relative_to(workspace.root / 'scenarios').parts[0]}": p for p in found}
-
-
-def _leave_by(workspace: Workspace, layer: str, audience: Audience) -> Outgoing | None:
-    path = _leave_by_files(workspace).get(layer)
-    if path is None or not may_see("leave_by", audience):
-        return None
-    table = release_table("leave_by", _joined(workspace, path), audience)
-    return Outgoing(layer, {"ja": "避難開始の期限", "en": "Leave-by times"}, table)
-
-
-SOURCES.register("leave-by")(
-    Source(
-        lambda w: list(_leave_by_files(w)),
-        _leave_by,
-        lambda w, layer: [w.buildings, _leave_by_files(w)[layer]],
-    )
-)

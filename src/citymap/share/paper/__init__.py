@@ -1,0 +1,1 @@
+"""Printed maps: one A3 sheet a district, drawn as vectors from the city's own tables."""

@@ -1,0 +1,268 @@
+"""The parts of the page 避難シミュレーション that plan, run, choose and keep plans."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+import streamlit as st
+
+from citymap.assess.depth_classes import STANDARD
+from citymap.errors import CitymapError
+from citymap.evacuation import plans
+from citymap.evacuation.departure import CURVES
+from citymap.evacuation.plans import Entry
+from citymap.evacuation.playback import NAME
+from citymap.evacuation.scenario import scenario_of
+from citymap.evacuation.speed_laws import LAWS
+from citymap.i18n import t
+from citymap.jobs import submit
+from citymap.share import plan_capsule
+from citymap.store import jobs
+from citymap.store.accounts import Role
+from citymap.ui import job_progress, who
+from citymap.ui.speech import language, say
+from citymap.web.identity import Identity
+from citymap.workspace import Workspace
+
+JOB, CHOSEN, NEXT = "evacuation_job", "evacuation_plan", "evacuation_next_plan"
+COUNTS = ("people", "evacuated", "vertical", "stranded", "en_route", "waiting", "stayed")
+REPLICATES = (1, 10, 30, 100)
+KNOWLEDGE = ("on_arrival", "full", "none")
+
+
+def say_error(error: CitymapError) -> None:
+    """What went wrong, in the words of the session."""
+    st.error(error.message(language()), icon=":material/error:")
+
+
+def count(name: str, value: float) -> str:
+    """A count of a result with its name."""
+    return f"{t(f'evacuation.{name}', language())}: **{value:,.0f}**"
+
+
+def choose(entries: Sequence[Entry]) -> Entry | None:
+    """Choose a computed plan; the choice goes into the address, so that it can be shared."""
+    done = {e.name: e for e in entries if e.summary is not None}
+    if not done:
+        st.info(say("evacuation.none"), icon=":material/directions_run:")
+        return None
+    names = list(done)
+    wanted = st.session_state.pop(NEXT, None) or st.session_state.get(
+        CHOSEN, st.query_params.get("plan")
+    )
+    st.session_state[CHOSEN] = wanted if wanted in done else names[0]
+    name = st.selectbox(say("evacuation.plan"), names, key=CHOSEN)
+    st.query_params["plan"] = name
+    in_short(done[name])
+    return done[name]
+
+
+def in_short(plan: Entry) -> None:
+    """The counts of a plan, with their intervals where runs were repeated."""
+    summary = plan.summary or {}
+    lines = []
+    for name in COUNTS:
+        ci = summary.get("ci95", {}).get(name)
+        more = f" ({ci[0]:,.0f} – {ci[1]:,.0f})" if ci else ""
+        lines.append(count(name, summary[name]) + more)
+    st.markdown("  \n".join(lines))
+    if summary.get("ci95"):
+        st.caption(say("evacuation.intervals", count=summary["replicates"]))
+
+
+def legend(plan: Entry | None) -> None:
+    """The colours of the water, where the plan has any."""
+    if plan is None or (plan.summary or {}).get("scenario", {}).get("flood", "none") == "none":
+        return
+    rows = "".join(
+        f'<div><span class="cm-swatch" style="background:rgb{c.colour}"></span>{c.text}</div>'
+        for c in STANDARD
+    )
+    st.html(f"<div>{say('evacuation.water')}{rows}</div>")
+
+
+def playback(workspace: Workspace, plan: Entry | None, root_path: str) -> dict[str, Any]:
+    """Where the map finds the people and the water of a plan; empty where nothing can be played."""
+    if plan is None or not (plan.result / "trips" / NAME).is_file():
+        return {}
+    base = f"{root_path.rstrip('/')}/api/evacuation/{quote(plan.name, safe='')}"
+    stamp = (plan.result / "trips" / NAME).stat().st_mtime_ns  # a new run is another address
+    flood = plans.flood_of(workspace, plan)
+    given = (plan.summary or {}).get("scenario", {}).get("flood", "none") != "none"
+    water = f"{base}/water.bin?v={stamp}" if flood else None
+    return {"people": f"{base}/playback.bin?v={stamp}", "water": water, "flood": given}
+
+
+def capsule_button(workspace: Workspace, plan: Entry | None) -> None:
+    """The plan as one file to take away, made only when asked for."""
+    if plan is None:
+        return
+    lang = language()
+
+    def made() -> bytes:
+        return plan_capsule.capsule(workspace, plan, lang=lang).encode()
+
+    st.download_button(
+        say("evacuation.capsule"), made, file_name=f"{plan.name}.html", mime="text/html",
+        icon=":material/download:", on_click="ignore", key="evacuation_capsule",
+        help=say("evacuation.capsule_help"),
+    )  # fmt: skip
+
+
+def plan_form(workspace: Workspace, me: Identity) -> None:
+    """A new plan: flood, order, behaviour, people; start it; and follow it."""
+    if (job_id := st.session_state.get(JOB)) is not None:
+        _follow(job_id)
+    name = st.text_input(say("evacuation.name"), max_chars=60, key="evacuation_name")
+    left, right = st.columns(2)
+    with left:
+        flood = st.selectbox(
+            say("evacuation.flood"), ["none", *plans.floods(workspace)], key="evacuation_flood",
+            format_func=lambda f: say("evacuation.flood_none") if f == "none" else f,
+        )  # fmt: skip
+        order = st.number_input(
+            say("evacuation.order"), 0.0, 72.0, 0.5, 0.25, key="evacuation_order"
+        )
+        curve = st.selectbox(
+            say("evacuation.curve"), list(CURVES.load()), key="evacuation_curve",
+            index=list(CURVES.load()).index("weibull"), format_func=lambda c: say(f"evacuation.curve_{c}"),
+        )  # fmt: skip
+        departure = _departure(curve)
+        compliance = st.slider(
+            say("evacuation.compliance"), 0, 100, 70, 5, key="evacuation_compliance"
+        )
+        cars = st.slider(say("evacuation.cars"), 0, 100, 10, 5, key="evacuation_cars")
+    with right:
+        law = st.selectbox(
+            say("evacuation.law"), list(LAWS.load()), key="evacuation_law",
+            format_func=lambda x: say(f"evacuation.law_{x}"),
+        )  # fmt: skip
+        knowledge = st.selectbox(
+            say("evacuation.knowledge"), KNOWLEDGE, key="evacuation_knowledge",
+            format_func=lambda k: say(f"evacuation.knowledge_{k}"),
+        )  # fmt: skip
+        estimated = st.toggle(
+            say("evacuation.from_floor_area"), value=True, key="evacuation_estimated"
+        )
+        number = None if estimated else st.number_input(
+            say("evacuation.how_many"), 1, 2_000_000, 20_000, 1000, key="evacuation_people"
+        )  # fmt: skip
+        night = st.toggle(say("evacuation.night"), key="evacuation_night")
+        duration = st.number_input(
+            say("evacuation.duration"), 0.5, 72.0, 6.0, 0.5, key="evacuation_duration",
+            disabled=flood != "none", help=say("evacuation.duration_help"),
+        )  # fmt: skip
+        replicates = st.select_slider(
+            say("evacuation.replicates"), REPLICATES, key="evacuation_replicates"
+        )
+        seed = st.number_input(say("evacuation.seed"), 0, 2**31, 1, key="evacuation_seed")
+    tables: dict[str, Any] = {
+        "scenario": {"name": name.strip(), "seed": int(seed)},
+        "evacuation": {
+            "flood": flood if flood == "none" else f"scenarios/{flood}", "order_time_h": float(order),
+            "departure": departure, "compliance": compliance / 100, "car_share": cars / 100,
+            "speed_law": law, "knowledge": knowledge,
+            "population": {"from_buildings": True if number is None else int(number)},
+            "night": night, "replicates": int(replicates),
+            **({"duration_h": float(duration)} if flood == "none" else {}),
+        },
+    }  # fmt: skip
+    ready = bool(name.strip())
+    if st.button(
+        say("evacuation.begin"), type="primary", icon=":material/play_circle:", disabled=not ready
+    ):
+        try:
+            plans.free(workspace, name.strip())
+            scenario_of(tables, place=name.strip())
+            params: dict[str, Any] = {"name": name.strip(), "scenario": tables}
+            if replicates > 1:
+                params["workers"] = os.cpu_count() or 1
+            job = submit(who.store(), "evacuate", params, by=me.name, role=me.role)
+        except CitymapError as error:
+            say_error(error)
+            return
+        st.session_state[JOB] = job.id
+        st.rerun()
+    if not ready:
+        st.caption(say("evacuation.not_ready"))
+
+
+def _departure(curve: str) -> dict[str, Any]:
+    one, two = st.columns(2)
+    if curve == "weibull":
+        a = one.number_input(say("evacuation.weibull_a"), 0.1, 48.0, 1.0, 0.1, key="evacuation_a")
+        b = two.number_input(say("evacuation.weibull_b"), 0.1, 10.0, 1.5, 0.1, key="evacuation_b")
+        return {"curve": curve, "a": float(a), "b": float(b)}
+    if curve == "rayleigh":
+        mean = one.number_input(
+            say("evacuation.mean_h"), 0.1, 48.0, 1.0, 0.1, key="evacuation_mean"
+        )
+        return {"curve": curve, "mean_h": float(mean)}
+    first = one.number_input(say("evacuation.from_h"), 0.0, 48.0, 0.0, 0.25, key="evacuation_from")
+    last = two.number_input(say("evacuation.to_h"), 0.0, 48.0, 1.0, 0.25, key="evacuation_to")
+    return {"curve": curve, "from_h": float(first), "to_h": float(max(first, last))}
+
+
+def _follow(job_id: str) -> None:
+    """The run that this session started."""
+    with st.container(border=True):
+        job = job_progress.show(job_id, role=Role.PLANNER)
+        if job is not None and job.state == "done" and st.button(
+            say("evacuation.look"), icon=":material/visibility:", key="evacuation_look"
+        ):  # fmt: skip
+            st.session_state[NEXT] = str(job.params["name"])
+            st.session_state.pop(JOB, None)
+            st.rerun()
+
+
+def plans_table(workspace: Workspace, entries: Sequence[Entry]) -> None:
+    """All plans with their figures; open or delete one."""
+    if not entries:
+        st.info(say("evacuation.none"), icon=":material/directions_run:")
+        return
+    busy = {
+        str(j.params.get("name"))
+        for j in jobs.listed(who.store())
+        if j.kind == "evacuate" and not j.ended
+    }
+    st.dataframe([_row(e, e.name in busy) for e in entries], hide_index=True, width="stretch")
+    name = st.selectbox(say("evacuation.plan"), [e.name for e in entries], key="evacuation_edit")
+    chosen = next(e for e in entries if e.name == name)
+    one, two = st.columns(2)
+    if one.button(
+        say("evacuation.open"),
+        disabled=chosen.summary is None,
+        width="stretch",
+        key="evacuation_open",
+    ):
+        st.session_state[NEXT] = name
+        st.rerun()
+    sure = st.checkbox(say("evacuation.sure", name=name), key=f"evacuation_sure_{name}")
+    if two.button(
+        say("evacuation.delete"), disabled=not sure or name in busy, width="stretch",
+        key="evacuation_delete",
+    ):  # fmt: skip
+        try:
+            plans.delete(workspace, name)
+        except CitymapError as error:
+            say_error(error)
+            return
+        st.rerun()
+
+
+def _row(plan: Entry, running: bool) -> dict[str, object]:
+    s, given = plan.summary or {}, plan.tables.get("evacuation", {})
+    state = "running" if running else "done" if s else "no_result"
+    order = given.get("order_time_h", 0.0)
+    flood = str(given.get("flood", "none"))
+    return {
+        say("evacuation.plan"): plan.name,
+        say("evacuation.state"): say(f"evacuation.state_{state}"),
+        say("evacuation.flood"): say("evacuation.flood_none") if flood == "none" else flood.removeprefix("scenarios/"),
+        say("evacuation.order"): order if isinstance(order, int | float) else say("evacuation.by_district"),
+        **{t(f"evacuation.{n}", language()): s.get(n) for n in ("people", "evacuated", "stranded")},
+        say("evacuation.replicates"): s.get("replicates"),
+    }  # fmt: skip
