@@ -67,6 +67,7 @@ export class MapView {
       if (String(e.error?.message ?? '').includes('WebGL')) this.on.fail('error.webgl');
     });
     this.map.on('render', () => this.markFirstPicture());
+    this.map.once('idle', () => this.raise());
     this.map.once('load', () => {
       this.draw(); // names exist now: the buildings go below them
       this.moved();
@@ -81,8 +82,15 @@ export class MapView {
   /** The moment from which the page is of use, for `benchmarks/staff_map.py`: buildings stand there in their colours. */
   private markFirstPicture(): void {
     if (this.pictured || !this.colours.version || !(this.far ? this.dots : this.stats().selectedTiles)) return;
-    this.pictured = true;
     performance.mark('citymap:first-picture');
+    this.raise();
+  }
+
+  /** The ground rises once the buildings stand there (or nothing is left to wait for): a relief takes long to draw without a graphics card. */
+  private raise(): void {
+    if (this.pictured) return;
+    this.pictured = true;
+    if (this.state.mode === '3d' && this.map.getSource('terrain')) this.map.setTerrain(TERRAIN);
   }
 
   private moved(): void {
@@ -103,14 +111,14 @@ export class MapView {
 
   private style() {
     const dark = matchMedia('(prefers-color-scheme: dark)').matches;
-    return baseStyle(this.city, {dark, gsi: this.state.gsi, off: this.state.off, relief: this.state.mode === '3d'});
+    return baseStyle(this.city, {dark, gsi: this.state.gsi, off: this.state.off, relief: this.pictured && this.state.mode === '3d'});
   }
 
   setState(state: State): void {
     const old = this.state;
     this.state = state;
     if (old.mode !== state.mode) this.dots = undefined; // the other mode's ground is another
-    if (old.mode !== state.mode && this.map.getSource('terrain')) this.map.setTerrain(state.mode === '3d' ? TERRAIN : null);
+    if (old.mode !== state.mode && this.pictured && this.map.getSource('terrain')) this.map.setTerrain(state.mode === '3d' ? TERRAIN : null);
     if (old.overlays !== state.overlays) this.stack?.sync(state.overlays);
     if (old.gsi !== state.gsi) this.map.setStyle(this.style());
     else if (old.off !== state.off && this.map.isStyleLoaded()) {

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import uvicorn
 
+from citymap.cli.priority import give_way
 from citymap.errors import CitymapError
 from citymap.logs import configuration
 from citymap.settings import Settings
@@ -51,8 +52,7 @@ def _work() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
+    give_way(NICENESS)
     while not stop.is_set():
         try:
             store = open_store(settings.store or workspace)
@@ -83,8 +83,8 @@ def main() -> None:
     if options.application == "worker":
         _work()
         return
-    if options.application == "staff" and hasattr(os, "nice"):
-        os.nice(STAFF_NICENESS)
+    if options.application == "staff":
+        give_way(STAFF_NICENESS)
     target, factory = APPLICATIONS[options.application]
     uvicorn.run(
         target,
