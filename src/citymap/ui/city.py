@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -84,6 +85,8 @@ def open_ahead() -> None:
         with suppress(CitymapError, OSError):
             _of_settings()
         import_module("citymap.ui.building_card")
+        gc.collect()
+        gc.freeze()  # Streamlit collects after every run: the city's own objects need no look
 
     Thread(target=work, name="open-ahead", daemon=True).start()
 
