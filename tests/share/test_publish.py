@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import shapely
 from tests import small_city
 
 from citymap.assess.place import Places
@@ -17,6 +19,7 @@ from citymap.places import import_places
 from citymap.progress import Quiet
 from citymap.share import publish as site
 from citymap.share import residents
+from citymap.share.paper import sheet
 from citymap.store import Store, open_store
 from citymap.workspace import Workspace
 
@@ -136,3 +139,36 @@ def test_a_city_corrects_its_words_and_a_broken_file_breaks_nothing(tmp_path: Pa
     assert (residents.words(city, "en") or {})["title"] == "Is my place safe?"
     assert residents.words(city, "../../etc/passwd") is None
     assert list(residents.catalogues())[:3] == ["ja", "easy", "en"]
+
+
+def test_the_paper_maps_are_part_of_it_and_are_drawn_once(
+    city: Workspace, store: Store, static: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (static / "paper").mkdir()
+    (static / "paper" / "sheet.css").write_text("p{}")
+    (static / "paper" / "sheet.js").write_text("1;")
+    area = shapely.box(small_city.WEST, small_city.SOUTH, small_city.WEST + 0.004, small_city.SOUTH + 0.003)  # fmt: skip
+    monkeypatch.setattr(sheet, "districts", lambda *_: [sheet.District('1/"x', "本町", area)])
+    target = tmp_path / "site"
+    site.publish(city, store, target, static, progress=Quiet(), url="https://map.example/")
+    assert json.loads((target / "site.json").read_text())["paper"] == "paper/"
+    drawn = {p: p.stat().st_mtime_ns for p in target.glob("paper/*/*/*/*.html")}
+    assert {p.parent.name for p in drawn} == {"ja", "en"}
+    for name in ("index.html", "en.html"):
+        listed = (target / "paper" / name).read_text()
+        for there in re.findall(r'href="([^"#?]+)', listed):
+            if not there.startswith("data:"):
+                assert (target / "paper" / there).exists(), there
+    for path in drawn:
+        text = path.read_text()
+        assert "本町" in text and 'data-url="https://map.example/"' in text
+        assert "028-000-0000" not in text
+        for there in re.findall(r'(?:href|src|data-status|data-root)="([^"#]+)"', text):
+            if not there.startswith("data:"):
+                assert (path.parent / there).exists(), there
+    site.publish(city, store, target, static, progress=Quiet(), url="https://map.example/")
+    assert {p: p.stat().st_mtime_ns for p in target.glob("paper/*/*/*/*.html")} == drawn
+    site.publish(city, store, target, static, progress=Quiet(), url="https://other.example/")
+    assert len([p for p in (target / "paper").iterdir() if p.is_dir()]) == 2
+    site.publish(city, store, target, static, progress=Quiet(), paper=False)
+    assert json.loads((target / "site.json").read_text())["paper"] is None

@@ -19,6 +19,7 @@ def publish(
     site_dir: Annotated[Path, typer.Argument(metavar="SITE_DIR", help="folder of the site")],
     city: cli.CityOption = None,
     status_only: Annotated[bool, typer.Option("--status-only", help="rewrite status.json alone")] = False,
+    paper: Annotated[bool, typer.Option("--paper/--no-paper", help="with the A3 sheets of the districts")] = True,
     json: cli.JsonOption = False,
 ) -> None:  # fmt: skip
     """Write the public site as plain files. 公開サイトを、どの Web サーバーにも置けるファイルにします。"""
@@ -30,7 +31,8 @@ def publish(
     with cli.command(json=json) as progress:
         workspace = cli.workspace(city)
         workspace.city()
-        store = shared_store(Settings().store or workspace)
+        settings = Settings()
+        store = shared_store(settings.store or workspace)
         target = site_dir.resolve()
         if status_only:
             site.write_status(workspace, store, target)
@@ -40,7 +42,15 @@ def publish(
                 json=json,
             )
             return
-        done = site.publish(workspace, store, target, STATIC, progress=progress)
+        done = site.publish(
+            workspace,
+            store,
+            target,
+            STATIC,
+            progress=progress,
+            paper=paper,
+            url=settings.public_url,
+        )
         data = {
             "site": str(target), "version": done.version, "files": done.files, "bytes": done.bytes,
             "places": done.places,

@@ -26,6 +26,8 @@ from citymap.live import leave_by, orders
 from citymap.share import area_map, residents, search_file, status, tile_files, wifi_points
 from citymap.share.doors import Door, declare
 from citymap.share.gate import release_one
+from citymap.share.paper import sheet
+from citymap.share.paper import site as paper_site
 from citymap.workspace import replacing
 
 if TYPE_CHECKING:
@@ -57,9 +59,11 @@ class Published:
 
 
 def publish(
-    workspace: Workspace, store: Store, target: Path, static: Path, *, progress: Progress
-) -> Published:
-    """Write the whole site. `static` holds the built pages (`home/`, the map's own files).
+    workspace: Workspace, store: Store, target: Path, static: Path, *, progress: Progress,
+    paper: bool = True, url: str = "",
+) -> Published:  # fmt: skip
+    """Write the whole site. `static` holds the built pages (`home/`, the map's own files), `paper`
+    tells whether the A3 sheets are part of it, `url` is what their QR codes say ("": the site itself).
 
     Raises:
         BadInputError: no city, no built pages, or `target` holds something else.
@@ -88,7 +92,7 @@ def publish(
     for path in sorted(p for p in static.rglob("*") if p.is_file() and not p.name.startswith(".")):
         relative = path.relative_to(static)
         if relative.parts[0] in {"report", "paper"}:
-            continue  # the form and the paper maps need a server
+            continue  # the form needs a server; the paper maps bring their own files
         if relative.parts[0] == "home":
             if relative.name not in ("index.html", "sw.js"):
                 site.write(relative.as_posix(), path.read_bytes())
@@ -98,10 +102,14 @@ def publish(
     for code in residents.catalogues():
         site.write(f"words/{code}.json", search_file.as_bytes(residents.words(workspace, code)))
     write_status(workspace, store, target)
+    printed = paper and paper_site.write(
+        workspace, target, static / "paper", site.write, url=url, progress=progress
+    )
     site.write("sw.js", (home / "sw.js").read_bytes())
     page = (home / "index.html").read_text(encoding="utf-8").replace('="./', '="./home/')
     site.write("index.html", page.encode())
     about = residents.site(workspace, data=f"data/{version}/", grid={"z": ZOOM, "cells": CELLS})
+    about["paper"] = "paper/" if printed else None
     site.write("site.json", search_file.as_bytes(about))  # last: from here on the new data count
     _forget(target / "data", version)
     return Published(version, site.files, site.bytes, count)
@@ -323,7 +331,8 @@ def _emitted(workspace: Workspace, audience: Audience) -> Iterator[bytes]:
     for code in residents.catalogues():
         yield search_file.as_bytes(residents.words(workspace, code))
     yield search_file.as_bytes(residents.site(workspace))
+    yield from sheet.emitted(workspace, "public")
 
 
-declare(Door("static site", kinds=("place", "shelters", "districts", "addresses", "buildings", "base_map", "status", "wifi"),
+declare(Door("static site", kinds=("place", "shelters", "districts", "addresses", "buildings", "base_map", "status", "wifi", "roads", "hazard"),
              emit=_emitted))  # fmt: skip

@@ -86,7 +86,7 @@ def site(
         "name": city.name, "name_en": city.name_en, "fictional": city.fictional,
         "bbox": list(city.bbox) if city.bbox else None,
         "languages": [{"code": c, "name": w["language"]} for c, w in catalogues().items()],
-        "data": data, "grid": grid, "made": newest(workspace).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "data": data, "grid": grid, "paper": None, "made": newest(workspace).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }  # fmt: skip
 
 

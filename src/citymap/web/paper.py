@@ -6,6 +6,7 @@ from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
 
 from anyio.to_thread import run_sync
 from starlette.responses import HTMLResponse, StreamingResponse
@@ -82,6 +83,18 @@ class Paper:
     def _root(self) -> str:
         return self._people.settings.root_path.rstrip("/") + "/"
 
+    def _links(self, lang: str, hazard: str | None) -> sheet.Links:
+        root = self._root
+        query = "?" + urlencode({"lang": lang, **({"hazard": hazard} if hazard else {})})
+        query = query.replace("&", "&amp;")
+        return sheet.Links(
+            files=f"{root}paper/files/",
+            district=lambda i: f"{root}paper/districts/{quote(i, safe='')}{query}",
+            hazard=lambda h: f"{root}paper?lang={lang}&amp;hazard={quote(h, safe='')}",
+            language=lambda other: f"{root}paper?lang={other}",
+            all=f"{root}paper/all{query}",
+        )
+
     async def index(self, request: Request) -> Response:
         """`GET /paper[?hazard=]`: the list of districts."""
         lang = language(request)
@@ -89,7 +102,7 @@ class Paper:
         def made() -> str:
             workspace = self._workspace()
             hazard = sheet.chosen_hazard(workspace, request.query_params.get("hazard"))
-            return sheet.index(workspace, lang=lang, root=self._root, hazard=hazard)
+            return sheet.index(workspace, lang=lang, hazard=hazard, links=self._links(lang, hazard))
 
         return HTMLResponse(await run_sync(made), headers=FRESH)
 
@@ -129,7 +142,11 @@ class Paper:
     def _page(self, sections: Iterator[str] | list[str], name: str, lang: str) -> Iterator[str]:
         url = self._people.settings.public_url
         title = f"{name} - {t('paper.index', lang)}"
-        return sheet.page(sections, title=title, lang=lang, url=url, root=self._root)
+        root = self._root
+        return sheet.page(
+            sections, title=title, lang=lang, url=url, root=root,
+            files=f"{root}paper/files/", back=f"{root}paper",
+        )  # fmt: skip
 
     def _drill(self) -> bool:
         """Whether a drill is on; paper without the mark in a drill would be worse than none, so an

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -32,10 +33,27 @@ from citymap.share.paper.shelters import KINDS, Listed, listed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from citymap.hazard.sets import HazardSet
     from citymap.layers.catalogue import Audience
+    from citymap.share.paper.ground import Ground
     from citymap.workspace import Workspace
 
 LEVELS = (5, 4, 3, 2)
+Link = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where the list of districts leads: `files` is the folder of style and script, the others give
+    the address of a district's sheet by its id, of the list by hazard and by language; `all` one
+    document of all districts, `home` the residents' page, where there are such."""
+
+    files: str
+    district: Link
+    hazard: Link
+    language: Link
+    all: str | None = None
+    home: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +63,15 @@ class District:
     id: str
     name: str
     area: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """The cut of a sheet, the hazard sets that it shows, and what they say of the ground."""
+
+    frame: Frame
+    sets: tuple[HazardSet, ...]
+    ground: Ground
 
 
 def districts(workspace: Workspace, audience: Audience = "public") -> list[District]:
@@ -75,11 +102,8 @@ def chosen_hazard(workspace: Workspace, asked: str | None) -> str | None:
     return asked or (known[0] if known else None)
 
 
-def sheet(
-    workspace: Workspace, district: District, hazard: str | None, *, lang: str, drill: bool,
-    audience: Audience = "public",
-) -> str:  # fmt: skip
-    """The `<section>` of one district. Texts are in `lang` (ja, en); a drill is marked all over it."""
+def surveyed(workspace: Workspace, district: District, hazard: str | None) -> Surveyed:
+    """What the sheets of a district show in any language; the slow part of drawing one."""
     city = workspace.city()
     corners = shapely.get_coordinates(district.area)
     x, y = crs.project(corners[:, 0], corners[:, 1], city.epsg)
@@ -87,7 +111,20 @@ def sheet(
         (float(x.min()), float(y.min()), float(x.max()), float(y.max())), city.epsg
     )
     sets = [s for s in hazard_sets(workspace) if s.hazard == hazard]
-    shown = ground(frame, sets)
+    return Surveyed(frame, tuple(sets), ground(frame, sets))
+
+
+def sheet(
+    workspace: Workspace, district: District, hazard: str | None, *, lang: str, drill: bool,
+    audience: Audience = "public", known: Surveyed | None = None,
+) -> str:  # fmt: skip
+    """The `<section>` of one district. Texts are in `lang` (ja, en); a drill is marked all over it.
+
+    `known` is what `surveyed` found for the same district and hazard.
+    """
+    city = workspace.city()
+    known = known or surveyed(workspace, district, hazard)
+    frame, sets, shown = known.frame, known.sets, known.ground
     stand, more = listed(workspace, frame, hazard or "", audience)
     words = residents.words(workspace, lang) or {}
     title = words.get(f"hazard_{hazard}", hazard or t("paper.no_hazard", lang))
@@ -116,42 +153,61 @@ def sheet(
     )
 
 
-def page(sections: Iterable[str], *, title: str, lang: str, url: str, root: str) -> Iterator[str]:
-    """The document in pieces. `url` is what the QR codes say ("": where the page is served),
-    `root` the way to the site's own files."""
+def page(
+    sections: Iterable[str], *, title: str, lang: str, url: str, root: str, files: str, back: str,
+    status: str = "",
+) -> Iterator[str]:  # fmt: skip
+    """The document in pieces. `url` is what the QR codes say ("": `root`, the site that serves it),
+    `files` the folder of style and script, `back` the list. `status` is the address of `status.json`
+    where the sheets were drawn before anybody could know of a drill: the page then marks them itself.
+    """
+    asks = (
+        f' data-status="{status}" data-drill="{escape(t("paper.drill", lang), quote=True)}"'
+        if status
+        else ""
+    )
     yield (
         f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><link rel="icon" href="data:,"><title>{escape(title)}</title>'
-        f'<link rel="stylesheet" href="{root}paper/files/sheet.css"></head>'
-        f'<body data-url="{escape(url, quote=True)}" data-root="{root}"><nav class="screen"><a href="{root}paper">{escape(t("paper.back", lang))}</a> '
+        f'<link rel="stylesheet" href="{files}sheet.css"></head>'
+        f'<body data-url="{escape(url, quote=True)}" data-root="{root}"{asks}><nav class="screen"><a href="{back}">{escape(t("paper.back", lang))}</a> '
         f'<button type="button" id="print">{escape(t("paper.print", lang))}</button> <span>{escape(t("paper.how", lang))}</span> '
         f'<span id="local" hidden>{escape(t("paper.local", lang))}</span></nav><main>'
     )
     yield from sections
-    yield f'</main><script type="module" src="{root}paper/files/sheet.js"></script></body></html>'
+    yield f'</main><script type="module" src="{files}sheet.js"></script></body></html>'
 
 
-def index(workspace: Workspace, *, lang: str, root: str, hazard: str | None) -> str:
+def index(workspace: Workspace, *, lang: str, hazard: str | None, links: Links) -> str:
     """The list of districts, with the hazard that is drawn."""
     words = residents.words(workspace, lang) or {}
-    query = f"?lang={lang}" + (f"&hazard={escape(hazard, quote=True)}" if hazard else "")
     rows = "".join(
-        f'<li><a href="{root}paper/districts/{escape(d.id, quote=True)}{query}">{escape(d.name)}</a></li>'
+        f'<li><a href="{links.district(d.id)}">{escape(d.name)}</a></li>'
         for d in districts(workspace)
     )
     picks = "".join(
-        f'<a href="{root}paper?lang={lang}&hazard={escape(h, quote=True)}"{" aria-current=true" if h == hazard else ""}>{escape(words.get(f"hazard_{h}", h))}</a> '
+        f'<a href="{links.hazard(h)}"{" aria-current=true" if h == hazard else ""}>{escape(words.get(f"hazard_{h}", h))}</a> '
         for h in hazards(workspace)
     )
     other = "en" if lang == "ja" else "ja"
     body = (
         rows and f'<ul class="list">{rows}</ul>'
     ) or f"<p>{escape(t('paper.no_districts', lang))}</p>"
+    home = (
+        f'<p><a class="home" href="{links.home}">{escape(words.get("title", ""))}</a></p>'
+        if links.home
+        else ""
+    )
+    everything = (
+        f'<p><a class="all" href="{links.all}">{escape(t("paper.all", lang))}</a></p>'
+        if links.all
+        else ""
+    )
     return (
         f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><link rel="icon" href="data:,"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{escape(t("paper.index", lang))}</title><link rel="stylesheet" href="{root}paper/files/sheet.css"></head>'
-        f'<body class="index"><main><h1>{escape(t("paper.index", lang))}</h1><p>{escape(t("paper.about", lang))}</p>'
-        f'<p>{picks} <a lang="{other}" href="{root}paper?lang={other}">{"English" if other == "en" else "日本語"}</a></p>'
-        f'<p><a class="all" href="{root}paper/all{query}">{escape(t("paper.all", lang))}</a></p>{body}</main></body></html>'
+        f'<title>{escape(t("paper.index", lang))}</title><link rel="stylesheet" href="{links.files}sheet.css"></head>'
+        f'<body class="index"><main>{home}<h1>{escape(t("paper.index", lang))}</h1><p>{escape(t("paper.about", lang))}</p>'
+        f'<p class="picks">{picks} <a lang="{other}" href="{links.language(other)}">{"English" if other == "en" else "日本語"}</a></p>'
+        f"{everything}{body}</main></body></html>"
     )
 
 
