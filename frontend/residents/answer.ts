@@ -2,10 +2,12 @@
 import {el} from '../src/ui/dom';
 import {leaveBy, noWalking} from './leave_by';
 import {waterNow} from './water';
-import type {HazardSet, Place, Shelter} from './record';
+import {type HazardSet, type Place, type Shelter, wind} from './record';
 import type {Live, Opening} from './status';
 import {has, lang, t} from './words';
 
+const NEAR_M = 30; // closer than this a direction means nothing
+const REASSURING = ['dry_floor_available', 'depth_below_floor'];
 const FLOORS = [1, 2, 3, 4, 5];
 const DEPTHS: [number, string][] = [[0.5, 'floor'], [3, 'storey1'], [5, 'storey2'], [10, 'storey4'], [Infinity, 'higher']];
 
@@ -44,6 +46,12 @@ export function openingWords(opening: Opening): string {
 
 export const shelterName = (s: Shelter): string => (!['ja', 'easy'].includes(lang()) && s.name_en ? `${s.name_en} ${s.name}` : s.name);
 
+/** The reasons that are said. What another assumption has to say for staying is not read beside 「避難してください」. */
+export function spoken(place: Place): string[] {
+  if (place.verdict === 'outside_assumed_area') return [];
+  return place.reasons.filter((r) => r !== 'outside' && (place.verdict === 'stay_upstairs' || !REASSURING.includes(r)));
+}
+
 function setWords(one: HazardSet): HTMLElement {
   const lines: (string | null)[] = [t(`state_${one.state}`)];
   if (one.state === 'inside') {
@@ -64,16 +72,26 @@ function detourWords({more_m: more, depth_m: depth}: {more_m: number | null; dep
   return depth ? `${words} ${t('closed_depth', {m: depth})}` : words;
 }
 
-function shelterCard(s: Shelter, number: number, live: Live, stays: boolean, show: (n: number) => void): HTMLElement {
+/** How far on foot and in which direction, or that no way was found. */
+export function wayWords(place: Place, s: Shelter): string {
+  if (!s.route || s.walk_min === null || s.walk_m === null) return t('no_route', {m: s.away_m});
+  const walk = t('walk', {min: s.walk_min, m: s.walk_m});
+  return s.away_m < NEAR_M ? walk : t('toward', {walk, direction: t(`toward_${wind(place, s)}`)});
+}
+
+/** What must be known of a shelter beside the way: its wet floors. */
+export const useWords = (s: Shelter): string => (s.use === 'upper_floors' ? t('use_upper', {floor: s.dry_floor ?? '?'}) : t('use_usable'));
+
+function shelterCard(place: Place, s: Shelter, number: number, live: Live, stays: boolean, show: (n: number) => void): HTMLElement {
   const state = live.opening(s.place_id);
   const lines: [string, string][] = [];
   if (stays) lines.push(['warn', t('act_no_walk')]);
   else if (s.route) {
-    lines.push(['way', t('walk', {min: s.walk_min!, m: s.walk_m!})]);
+    lines.push(['way', wayWords(place, s)]);
     lines.push(s.in_water_m ? ['warn', t('walk_wet', {m: s.in_water_m})] : ['fine', t('walk_dry')]);
-  } else lines.push(['warn', t('no_route', {m: s.away_m})]);
+  } else lines.push(['warn', wayWords(place, s)]);
   if (s.detour && !stays) lines.push(['warn closed', detourWords(s.detour)]);
-  lines.push(s.use === 'upper_floors' ? ['warn', t('use_upper', {floor: s.dry_floor ?? '?'})] : ['fine', t('use_usable')]);
+  lines.push([s.use === 'upper_floors' ? 'warn' : 'fine', useWords(s)]);
   if (s.wifi) lines.push(['fine', s.wifi.floods === false ? t('wifi_yes') : `${t('wifi_yes')}（${t(s.wifi.floods ? 'wifi_floods' : 'wifi_unknown')}）`]);
   return el('li', {class: 'shelter'},
     el('h4', {}, shelterName(s)), el('p', {class: `opening ${state.state}`}, openingWords(state)),
@@ -89,7 +107,7 @@ export function answer(place: Place, label: string, live: Live, act: Actions): H
   const shelters = ordered(place.shelters, (id) => live.opening(id), active);
   place.shelters = shelters;
   const stays = noWalking(place, live);
-  const reasons = place.verdict === 'outside_assumed_area' ? [] : place.reasons.filter((r) => r !== 'outside');
+  const reasons = spoken(place);
   const floor = el('p', {class: 'floor', 'aria-live': 'polite'}, act.floor === null ? '' : floorWords(place, act.floor));
   const choose = (n: number): void => {
     act.setFloor(n);
@@ -116,7 +134,7 @@ export function answer(place: Place, label: string, live: Live, act: Actions): H
           ...place.hazards.map((h) => el('option', {value: h, selected: h === place.hazard}, hazardName(h)))))
       : place.hazard ? el('p', {class: 'quiet'}, hazardName(place.hazard)) : null,
     shelters.length
-      ? el('ol', {class: 'shelters'}, ...shelters.map((s, i) => shelterCard(s, i, live, stays, act.showWay)))
+      ? el('ol', {class: 'shelters'}, ...shelters.map((s, i) => shelterCard(place, s, i, live, stays, act.showWay)))
       : el('p', {class: 'warn'}, t('shelters_none')),
     sets.length
       ? el('details', {}, el('summary', {}, t('details')), el('ul', {class: 'sets'}, ...sets.map(setWords)))

@@ -15,6 +15,7 @@ import './style.css';
 const root = new URL(location.pathname.endsWith('/home/') ? '../' : './', location.href);
 const query = new URLSearchParams(location.search);
 const app = document.querySelector<HTMLElement>('#app')!;
+const fallback = document.querySelector<HTMLElement>('#fallback')!; // seen by itself where this program never runs
 const live = new Live(new URL('status.json', root));
 const REFRESH_MS = 60_000;
 const TURN_MS = 12_000;
@@ -62,7 +63,7 @@ function orderParts(status: Status): HTMLElement[] {
   if (order.mode === 'normal') return [];
   const drill = order.mode === 'drill';
   const own = order.message[lang()] ?? order.message[htmlLang()] ?? order.message.ja ?? '';
-  const names = order.districts.map((d) => d.name).join('、');
+  const names = order.districts.map((d) => d.name).join(['ja', 'easy', 'zh-Hans'].includes(lang()) ? '、' : ', ');
   const here = place?.district && order.districts.some((d) => d.id === place!.district!.id);
   const parts: (HTMLElement | null)[] = [
     el('p', {class: 'kind'}, t(drill ? 'order_drill' : 'order_disaster')),
@@ -237,6 +238,10 @@ function getMap(): Promise<SmallMap> {
 }
 
 async function drawMap(way: number, look = false): Promise<void> {
+  if (look && note === t('map_failed')) {
+    note = '';
+    drawResults();
+  }
   try {
     const map = await getMap();
     map.opening = (id) => live.opening(id).state;
@@ -251,6 +256,9 @@ async function drawMap(way: number, look = false): Promise<void> {
     if (look) mapBox.scrollIntoView({behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth', block: 'center'});
   } catch {
     mapBox.hidden = true; // the words above say the same
+    if (!look) return;
+    note = t('map_failed');
+    drawResults();
   }
 }
 
@@ -289,7 +297,8 @@ function drawFoot(): void {
     el('p', {}, t('footer')),
     el('p', {class: 'quiet'}, status ? t('status_of', {time: moment(status.as_of)}) : heard ? t('status_unknown') : '', open.length ? ` · ${t('open_list')}: ${open.length}` : ''),
     el('p', {class: 'quiet'}, t('data_of', {time: moment(site.made)})),
-    site.data ? '' : el('p', {}, el('a', {href: new URL('report/', root).href}, t('report')))
+    site.data ? '' : el('p', {}, el('a', {class: 'tall', href: new URL('report/', root).href}, t('report'))),
+    site.paper ? el('p', {}, el('a', {class: 'tall', href: new URL(['ja', 'easy'].includes(lang()) ? site.paper : `${site.paper}en.html`, root).href}, t('paper_maps'))) : ''
   );
 }
 
@@ -301,6 +310,7 @@ function drawPage(): void {
   const header = el('header', {}, el('div', {}, el('p', {class: 'city'}, cityName()), el('h1', {}, t('title'))),
     el('label', {class: 'lang'}, el('span', {}, t('lang_label')), languages));
   main.replaceChildren(
+    el('p', {class: 'intro'}, t('intro')),
     el('form', {role: 'search', onsubmit: (e: Event) => {
       e.preventDefault();
       void find(input.value);
@@ -312,6 +322,7 @@ function drawPage(): void {
         el('button', {type: 'button', class: 'plain', onclick: () => void drawMap(0, true)}, t('on_map')))),
     warned, results, shown);
   drawResults();
+  fallback.hidden = true;
   app.replaceChildren(el('a', {class: 'skip', href: '#answer'}, t('skip')), banner, header,
     site.fictional ? el('p', {class: 'fictional'}, t('fictional')) : '', main, foot);
   drawBanner();
@@ -352,6 +363,7 @@ async function drawSignage(): Promise<void> {
   }
   const open = status ? Object.entries(status.openings).filter(([, o]) => o.state === 'open' || o.state === 'full') : [];
   document.body.dataset.mode = status ? status.order.mode : 'unknown';
+  fallback.hidden = true;
   app.replaceChildren(
     el('header', {}, el('h1', {}, `${cityName()} ${t('signage')}`)),
     el('div', {class: 'banner'}, ...(status ? orderParts(status) : [el('p', {}, t('status_unknown'))])),
@@ -419,5 +431,7 @@ async function start(): Promise<void> {
 }
 
 start().catch(() => {
-  document.querySelector('#fallback')!.removeAttribute('hidden');
+  fallback.hidden = false;
+  fallback.classList.add('now');
+  app.querySelector('.first')?.remove();
 });

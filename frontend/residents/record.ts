@@ -22,12 +22,20 @@ export type Place = {
 };
 export type Site = {
   name: string; name_en: string; fictional: boolean; languages: {code: string; name: string}[];
-  bbox: [number, number, number, number]; data: string | null; grid: {z: number; cells: number} | null; made: string; map3d: boolean;
+  bbox: [number, number, number, number]; data: string | null; grid: {z: number; cells: number} | null; made: string; paper?: string | null;
 };
 type Tile = {
   west: number; south: number; east: number; north: number; records: Omit<Place, 'lon' | 'lat' | 'building' | 'hazards' | 'shelters' | 'wifi' | 'leave_by'>[];
   leave_by?: LeaveBy | null; buildings: [number[], number, Place['building'], (Limit[] | null)?][]; ground: number[]; shelters: Record<string, Shelter[][]>; wifi: Wifi[];
 };
+
+const WINDS = ['n', 'ne', 'e', 'se', 's', 'sw', 'w', 'nw'];
+
+/** Which way to set out, one of eight, as the crow flies: for those who cannot see the map. */
+export function wind(from: {lon: number; lat: number}, to: {lon: number; lat: number}): string {
+  const east = (to.lon - from.lon) * Math.cos((from.lat * Math.PI) / 180);
+  return WINDS[(Math.round(Math.atan2(east, to.lat - from.lat) / (Math.PI / 4)) + 8) % 8];
+}
 
 export class OutsideMap extends Error {}
 

@@ -25,6 +25,14 @@ export function ageOf(asOf: string, date: string | null, now: number, held: stri
   return ((Number.isNaN(told) ? now : told) - Date.parse(asOf)) / 1000 + (Number.isFinite(kept) ? Math.max(0, kept) : 0);
 }
 
+/** Whether every part that a page reads is there: half an order must never pass for none. */
+export function understood(told: unknown): told is Status {
+  const s = told as Partial<Status> | null;
+  return !!s && !Number.isNaN(Date.parse(s.as_of ?? '')) && Number.isFinite(s.max_age_s) && !!s.openings && typeof s.openings === 'object'
+    && !!s.order && ['normal', 'disaster', 'drill'].includes(s.order.mode) && Array.isArray(s.order.districts)
+    && !!s.order.message && typeof s.order.message === 'object';
+}
+
 export class Live {
   private heard: Heard | null = null;
 
@@ -36,7 +44,7 @@ export class Live {
       const answer = await fetch(this.url, {cache: 'no-store'});
       if (!answer.ok) throw new Error(String(answer.status));
       const status = (await answer.json()) as Status;
-      if (!status.as_of || !status.order || typeof status.openings !== 'object') throw new Error('not a status');
+      if (!understood(status)) throw new Error('not a status');
       this.hear(status, ageOf(status.as_of, answer.headers.get('date'), Date.now(), answer.headers.get('age')));
     } catch {
       // What was heard before is kept as long as it is fresh.

@@ -1,6 +1,6 @@
 /** マイ・タイムライン: made and kept in this page alone, printed by the browser. */
 import {el} from '../src/ui/dom';
-import {shelterName} from './answer';
+import {shelterName, useWords, wayWords} from './answer';
 import type {Place} from './record';
 import {t} from './words';
 
@@ -24,12 +24,13 @@ export function timeline(place: Place | null, label: string, who: Household, cha
   void import('../light/qr').then(({qr}) => code.append(qr(url, t('tl_qr')), el('p', {}, t('tl_qr')))).catch(() => undefined); // the words stand without it
   const draw = (): void => {
     const best = place?.shelters[0];
-    const walk = best ? (best.walk_min === null ? `${best.away_m}m` : t('walk', {min: best.walk_min, m: best.walk_m!})) : '';
     made.replaceChildren(
       el('h3', {}, t('tl_title')),
       label ? el('p', {}, label) : '',
       place ? el('p', {class: `verdict ${place.verdict}`}, t(`verdict_${place.verdict}`)) : '',
-      best ? el('p', {class: 'lead'}, t('tl_shelter', {name: shelterName(best), walk})) : '',
+      place && best ? el('p', {class: 'lead'}, t('tl_shelter', {name: shelterName(best), walk: wayWords(place, best)})) : '',
+      best?.in_water_m ? el('p', {class: 'warn'}, t('walk_wet', {m: best.in_water_m})) : '',
+      best?.use === 'upper_floors' ? el('p', {class: 'warn'}, useWords(best)) : '',
       el('ol', {class: 'steps'}, ...steps(who, place?.verdict === 'leave').map((lines, i) =>
         el('li', {class: `level${i + 1}`}, el('strong', {}, t(`level_${i + 1}`)), el('ul', {}, ...lines.map((l) => el('li', {}, l))))))
     );

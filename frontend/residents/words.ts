@@ -17,7 +17,9 @@ export async function fetched(root: URL, wanted: string): Promise<Words> {
 
 /** Speak `wanted`, by words that were asked for `early` where they came. */
 export async function load(root: URL, wanted: string, early: Promise<Words | null> | null = null): Promise<void> {
-  words = (await early) ?? (await fetched(root, wanted));
+  const came = (await early) ?? (await fetched(root, wanted).catch(() => null));
+  if (!came && wanted !== 'ja') return load(root, 'ja'); // a page in Japanese before none
+  words = came ?? (await fetched(root, wanted));
   code = wanted;
   document.documentElement.lang = htmlLang();
 }
@@ -46,8 +48,9 @@ export function likely(asked: string | null, kept: string | null, browser: reado
   return named ?? (browser[0]?.toLowerCase().startsWith('ja') ?? true ? 'ja' : 'en');
 }
 
-/** A moment as people say it. */
+/** A moment as people say it; a question mark where it cannot be read. */
 export function moment(at: string): string {
+  if (Number.isNaN(Date.parse(at))) return '?';
   const locale = {ja: 'ja-JP', easy: 'ja-JP', 'zh-Hans': 'zh-CN'}[code] ?? code;
   return new Intl.DateTimeFormat(locale, {month: 'long', day: 'numeric', hour: 'numeric', minute: '2-digit'}).format(new Date(at));
 }

@@ -4,10 +4,10 @@ import {join} from 'node:path';
 import {parse} from 'smol-toml';
 import {describe, expect, it} from 'vitest';
 
-import {depthWords, floorWords, ordered} from '../residents/answer';
-import {fromTile, type HazardSet, type Place, type Shelter, tileOf, within} from '../residents/record';
+import {depthWords, floorWords, ordered, spoken} from '../residents/answer';
+import {fromTile, type HazardSet, type Place, type Shelter, tileOf, wind, within} from '../residents/record';
 import {folded, Search} from '../residents/search';
-import {ageOf, Live, type Status} from '../residents/status';
+import {ageOf, Live, type Status, understood} from '../residents/status';
 import {NOBODY, steps} from '../residents/timeline';
 import {firstLanguage, likely} from '../residents/words';
 
@@ -175,5 +175,33 @@ describe('the files of a static site', () => {
     expect(tileOf(139.88, 36.55, 17)).toEqual([116464, 51221]);
     expect(within(1, 1, [0, 0, 2, 0, 2, 2, 0, 2])).toBe(true);
     expect(within(3, 1, [0, 0, 2, 0, 2, 2, 0, 2])).toBe(false);
+  });
+});
+
+describe('an answer that is read in a hurry', () => {
+  const reasons = ['collapse_flow', 'dry_floor_available', 'depth_below_floor', 'outside'];
+  const said = (verdict: string): string[] => spoken({verdict, reasons} as Place);
+
+  it('puts nothing that reassures beside a word to leave, or to doubt', () => {
+    expect(said('leave')).toEqual(['collapse_flow']);
+    expect(said('unknown')).toEqual(['collapse_flow']);
+    expect(said('stay_upstairs')).toEqual(['collapse_flow', 'dry_floor_available', 'depth_below_floor']);
+    expect(said('outside_assumed_area')).toEqual([]);
+  });
+
+  it('says the direction of a shelter', () => {
+    const from = {lon: 139.88, lat: 36.55};
+    const ways: [number, number, string][] = [[0, 1, 'n'], [1, 1, 'ne'], [1, 0, 'e'], [1, -1, 'se'], [0, -1, 's'], [-1, -1, 'sw'], [-1, 0, 'w'], [-1, 1, 'nw']];
+    for (const [x, y, name] of ways) expect(wind(from, {lon: from.lon + (x * 0.01) / Math.cos((36.55 * Math.PI) / 180), lat: from.lat + y * 0.01})).toBe(name);
+  });
+});
+
+describe('a status that is broken', () => {
+  const whole = {order: {mode: 'normal', level: null, hazard: '', districts: [], message: {}, since: null}, openings: {}, closures: null, as_of: '2026-11-21T07:00:00Z', max_age_s: 900};
+
+  it('is not known, instead of half an order', () => {
+    expect(understood(whole)).toBe(true);
+    for (const broken of [null, {}, [], {...whole, order: {}}, {...whole, order: {...whole.order, mode: 'calm'}}, {...whole, order: {...whole.order, districts: null}},
+      {...whole, openings: null}, {...whole, as_of: 'soon'}, {...whole, max_age_s: 'long'}, {...whole, order: {...whole.order, message: null}}]) expect(understood(broken), JSON.stringify(broken)).toBe(false);
   });
 });
