@@ -274,3 +274,48 @@ def test_the_scenario_file_is_read(tmp_path: Path) -> None:
         read_scenario(path)
     with pytest.raises(BadInputError):
         read_scenario(tmp_path / "absent.toml")
+
+
+def test_a_shelter_inside_a_building_that_the_water_went_round_is_as_wet_as_its_surroundings(
+    town: Workspace, tmp_path: Path
+) -> None:
+    towns.write_shelters(
+        town,
+        [
+            ("dry", 5, 5, 300),
+            ("wall", 400, 250, 300),
+            ("blank", 300, 400, 300),
+            ("far", 900, 5, 300),
+        ],
+        flood=[True, True, None, True],
+    )
+    depth = np.zeros((2, 120, 120), np.float32)
+    depth[1:, :, 40:] = 2.0
+    # The flood solver leaves the cells of buildings without a depth; so lies the ground unmapped.
+    depth[:, 50:60, 82:92] = np.nan
+    folder = towns.write_flood(tmp_path / "flood", depth, [0.0, 3600.0])
+    found = prepare(town, scenario(flood=str(folder)), populated=False)
+    why = dict(zip(found.shelters.id, found.shelters.why_not, strict=True))
+    assert why["dry"] == ""
+    assert why["wall"] == "flooded"
+    assert why["blank"] == "flooded"  # not "not_designated": nobody must offer to open it
+    assert why["far"] in ("off_network", "flood_unknown")
+
+
+def test_a_street_whose_cells_have_no_depth_takes_the_water_beside_it(
+    town: Workspace, tmp_path: Path
+) -> None:
+    towns.write_shelters(town, [("s1", 5, 5, 300)])
+    depth = np.zeros((2, 120, 120), np.float32)
+    depth[1:, :, 40:] = 2.0
+    given = prepare(
+        town, scenario(flood=str(towns.write_flood(tmp_path / "whole", depth, [0.0, 3600.0]))),
+        populated=False,
+    )  # fmt: skip
+    depth[:, 40:70, 60:110] = np.nan
+    walls = prepare(
+        town, scenario(flood=str(towns.write_flood(tmp_path / "walls", depth, [0.0, 3600.0]))),
+        populated=False,
+    )  # fmt: skip
+    assert (walls.water.peak_m() == given.water.peak_m()).all()
+    assert walls.notes["edges_outside_flood"] == given.notes["edges_outside_flood"] == 0

@@ -70,6 +70,7 @@ def test_what_is_asked_for_becomes_the_job(town: Workspace, store: Store) -> Non
     assert job.kind == "evacuate"
     given = scenario_of(dict(job.params["scenario"])).evacuation
     assert given.flood == f"scenarios/{evacuation_city.FLOOD}"
+    assert job.params["leave_by"] is True
     assert (given.order_time_h, given.compliance, given.knowledge) == (0.25, 0.8, "full")
     assert given.departure.curve == "window"
     assert given.population.from_buildings == 500

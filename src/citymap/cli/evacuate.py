@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -62,7 +63,7 @@ def run(
                 ci = summary.get("ci95", {}).get(name)
                 more = f" [{ci[0]:,.1f} – {ci[1]:,.1f}]" if ci else ""
                 lines.append(f"{t(f'evacuation.{name}', lang)}: {summary[name]:,}{more}")
-            return "\n".join([*lines, f"→ {out}"])
+            return "\n".join([*lines, _places(summary, lang), f"→ {out}"])
 
         cli.answer(summary, text, json=json)
 
@@ -96,7 +97,7 @@ def leave_by(
                 )
                 for name, counts in summary["mobility"].items()
             ]
-            return "\n".join([*lines, f"→ {out / 'leave_by.parquet'}"])
+            return "\n".join([*lines, _places(summary, lang), f"→ {out / 'leave_by.parquet'}"])
 
         cli.answer(summary, text, json=json)
 
@@ -160,14 +161,30 @@ def stress(
         def text() -> str:
             names = ("people", "upstairs", "places", "served", "turned_away")
             lines = [f"{t(f'evacuation.stress.{n}', lang)}: {summary[n]:,}" for n in names]
-            lines += [
-                t("evacuation.stress.fix", lang, kind=t(f"evacuation.fix.{f['kind']}", lang), id=f["id"],
-                  people=f"{f['people']:,.0f}", minutes=f"{f['person_min']:,.0f}")
-                for f in summary["fixes"][:8]
-            ]  # fmt: skip
+            lines.append(_places(summary, lang))
+            lines += [_remedy(f, lang) for f in summary["fixes"][:8]]
             return "\n".join([*lines, f"→ {out}"])
 
         cli.answer(summary, text, json=json)
+
+
+def _places(summary: dict[str, Any], lang: str) -> str:
+    """One line: how many places count, and why the others do not, the commonest reason first."""
+    why = Counter(summary["shelters_unused"].values())
+    rest = [f"{t(f'evacuation.unused.{w}', lang)} {n:,}" for w, n in why.most_common()]
+    used = t("evacuation.shelters_used", lang, count=f"{summary['shelters_used']:,}")
+    return ", ".join([used, *rest])
+
+
+def _remedy(fix: dict[str, Any], lang: str) -> str:
+    """One line of a remedy: what, where, whom it helps, what it does to the walking."""
+    why = fix["note"]
+    return t(
+        "evacuation.stress.fix", lang, kind=t(f"evacuation.fix.{fix['kind']}", lang),
+        id=fix["name"] or fix["id"], people=f"{fix['people']:,.0f}",
+        minutes=f"{round(-fix['person_min']):+,}",
+        why=t(f"evacuation.why.{why}", lang) if why in ("closed", "not_designated") else "",
+    )  # fmt: skip
 
 
 @app.command("compare")

@@ -22,6 +22,7 @@ from citymap.evacuation.person import CAR_M_S, MOBILITY
 from citymap.evacuation.person import PEOPLE as CLASSES
 from citymap.evacuation.playback import NAME as PLAYBACK
 from citymap.evacuation.playback import write_playback
+from citymap.evacuation.shelters import FLOODED_M
 from citymap.evacuation.simulate import (
     EN_ROUTE,
     EVACUATED,
@@ -31,6 +32,7 @@ from citymap.evacuation.simulate import (
     Outcome,
     draw_of,
 )
+from citymap.evacuation.water import BESIDE_M
 from citymap.workspace import replacing, write_table, write_text
 
 if TYPE_CHECKING:
@@ -111,6 +113,8 @@ def assumptions(town: Town, scenario: Scenario) -> list[str]:
         f"compliance {given.compliance:.1%}, by car {given.car_share:.1%} of households",
         f"capacity unknown and no building there: {given.unknown_capacity} people",
         f"edges outside the flood result, taken as dry: {notes['edges_outside_flood']}",
+        f"a place does not count where the flood result says nothing within {BESIDE_M:.0f} m, or "
+        f"{FLOODED_M} m of water or more",
     ]  # fmt: skip
 
 

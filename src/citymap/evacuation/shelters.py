@@ -52,9 +52,13 @@ class Shelters:
         """Whether each place counts."""
         return np.array([w == "" for w in self.why_not], bool)
 
-    def without(self, rows: NDArray[np.bool_], why: str) -> Shelters:
-        """The same list; the marked rows no longer count (an earlier reason stays)."""
-        why_not = [w or (why if bad else "") for w, bad in zip(self.why_not, rows, strict=True)]
+    def without(self, rows: NDArray[np.bool_], why: str, *, first: bool = False) -> Shelters:
+        """The same list; the marked rows no longer count. An earlier reason stays, unless this
+        one comes `first`."""
+        why_not = [
+            why if bad and (first or not w) else w
+            for w, bad in zip(self.why_not, rows, strict=True)
+        ]
         return replace(self, why_not=why_not)
 
 

@@ -111,7 +111,9 @@ def prepare(
         flood = read_flood(folder, network, (shelters.x, shelters.y), progress=progress)
         water = flood.water
         inputs["flood"] = folder / "flood.nc" if folder.is_dir() else folder
-        shelters = shelters.without(np.nan_to_num(flood.point_peak_m) >= FLOODED_M, "flooded")
+        # First of all reasons: the stress test must never offer to open a place under water.
+        shelters = shelters.without(flood.point_peak_m >= FLOODED_M, "flooded", first=True)
+        shelters = shelters.without(np.isnan(flood.point_peak_m), "flood_unknown")
         if given.duration_h is None:
             horizon_h = max(float(water.times_s[-1]) / 3600, 1.0)
     if not shelters.usable.any():
@@ -146,6 +148,7 @@ def prepare(
         "homes_across_barrier": int(homes.attached.across.sum()),
         "edges_outside_flood": water.outside,
         "edges_flooded": int((water.row >= 0).sum()),
+        "shelters_used": int(shelters.usable.sum()),
         "shelters_unused": {
             i: w for i, w in zip(shelters.id, shelters.why_not, strict=True) if w
         },

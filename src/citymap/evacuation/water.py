@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import netCDF4
 import numpy as np
+import shapely
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from citymap.evacuation.network import Network
 
 WET_M = 0.01  # less is a wet road
+BESIDE_M = (
+    100.0  # how far from a cell without a depth (a wall, no ground) the next one is looked for
+)
+_DEGREE_M = 111_320.0
 UNDERPASS_EXTRA_M = (
     2.0  # an underpass lies below the terrain model: water there is that much deeper
 )
@@ -32,7 +37,7 @@ class Water:
     """Largest depth and flow speed along the wet edges at the times of the flood result.
 
     `row` is the row of each edge in `depth_m` and `flow_m_s` (times, rows), -1 where it stays dry;
-    `outside` counts edges beyond the result, about which it says nothing.
+    `outside` counts edges about which the result says nothing.
     """
 
     times_s: NDArray[np.float64]
@@ -124,6 +129,13 @@ class FloodFile:
             return None
         return np.hypot(self._read("u", k), self._read("v", k))
 
+    def cell_m(self) -> tuple[float, float]:
+        """Width and height of a cell, m (near enough for a grid in degrees)."""
+        if self.epsg not in (4326, crs.GEOGRAPHIC):
+            return self.size
+        cos = np.cos(np.radians(self.corner[1]))
+        return float(self.size[0] * _DEGREE_M * cos), self.size[1] * _DEGREE_M
+
     def at_points(
         self, x: NDArray[np.float64], y: NDArray[np.float64], epsg: int
     ) -> NDArray[np.int64]:
@@ -143,7 +155,35 @@ class Flood:
     """What evacuation takes from a flood result."""
 
     water: Water
-    point_peak_m: NDArray[np.float64]  # largest depth at the points asked for; NaN outside
+    point_peak_m: NDArray[np.float64]  # largest depth at the points asked for; NaN: not known
+
+
+def beside(known: NDArray[np.bool_], cell: NDArray[np.int64], size: tuple[float, float]) -> Cells:
+    """The cells that say how deep it is at each flat cell number (-1: outside the grid).
+
+    A cell with a depth speaks for itself. A building that the flood went round (a wall) has none:
+    the cells nearest to it speak, within `BESIDE_M` (`size`: metres of a cell); else nothing does.
+    """
+    columns = known.shape[1]
+    found: list[NDArray[np.int64]] = []
+    reach = max(int(BESIDE_M / min(size)), 1)
+    for at in cell.tolist():
+        row, column = divmod(at, columns)
+        if at < 0 or known[row, column]:
+            found.append(np.array([at] if at >= 0 else [], np.int64))
+            continue
+        inside = np.empty(0, np.int64)
+        for r in range(1, reach + 1):
+            top, left = max(row - r, 0), max(column - r, 0)
+            j, i = np.nonzero(known[top : row + r + 1, left : column + r + 1])
+            if len(inside):
+                # One ring further: the near side of a long wall alone may be its dry one.
+                inside = (j + top) * columns + i + left
+                break
+            inside = (j + top) * columns + i + left
+        found.append(inside)
+    start = np.concatenate([[0], np.cumsum([len(f) for f in found])]).astype(np.int64)
+    return Cells(np.concatenate([np.empty(0, np.int64), *found]), start)
 
 
 def read_flood(
@@ -156,7 +196,8 @@ def read_flood(
     """The water along every edge and at points (metres) of a flood result folder.
 
     Each edge takes the largest depth and the largest flow speed of all cells it passes. A bridge
-    stands above the water; in an underpass any water is 2 m deeper.
+    stands above the water; in an underpass any water is 2 m deeper. Where the cells have no depth
+    (a shelter inside a building that is a wall, a lane narrower than a cell) those `beside` count.
 
     Raises:
         BadInputError: it cannot be read, has no CRS, or lies in another place.
@@ -166,13 +207,24 @@ def read_flood(
         cells = Cells.of(network, file.epsg, file.corner, file.size, file.shape)
         if not len(cells.cell):
             raise BadInputError("evacuation_flood_elsewhere", place=file.name)
-        at = file.at_points(*points, network.epsg)
-        peak = np.where(at >= 0, 0.0, np.nan)
+        depth = file.depth(0)
+        known, size_m = ~np.isnan(depth), file.cell_m()
+        at = beside(known, file.at_points(*points, network.epsg), size_m)
+        peak = np.full(len(at.start) - 1, np.nan)
+        blind = np.flatnonzero(np.isnan(cells.highest(depth)))
+        middle = shapely.line_interpolate_point(network.geometries()[blind], 0.5, normalized=True)
+        instead = beside(
+            known,
+            file.at_points(shapely.get_x(middle), shapely.get_y(middle), network.epsg),
+            size_m,
+        )
         depths, flows = [], []
         for k in range(len(file.times_s)):
             progress.update(k, len(file.times_s), "flood")
             depth = file.depth(k)
-            along = np.nan_to_num(cells.highest(depth)).astype(np.float32)
+            along = cells.highest(depth)
+            along[blind] = instead.highest(depth)
+            along = np.nan_to_num(along).astype(np.float32)
             along[network.bridge] = 0.0
             under = network.underpass & (along > WET_M)
             along[under] += UNDERPASS_EXTRA_M
@@ -180,14 +232,15 @@ def read_flood(
             flow = file.flow(k)
             if flow is not None:
                 flow[~(depth > WET_M)] = 0.0
-                flow = np.nan_to_num(cells.highest(flow)).astype(np.float32)
+                fastest = cells.highest(flow)
+                fastest[blind] = instead.highest(flow)
+                flow = np.nan_to_num(fastest).astype(np.float32)
             flows.append(np.zeros_like(along) if flow is None else flow)
-            found = np.nan_to_num(depth.ravel()[at[at >= 0]])
-            peak[at >= 0] = np.maximum(peak[at >= 0], found)
+            peak = np.fmax(peak, at.highest(depth))
         all_depths, all_flows = np.stack(depths), np.stack(flows)
         wet = (all_depths > WET_M).any(axis=0)
         row = np.full(network.edges, -1, np.int32)
         row[wet] = np.arange(int(wet.sum()))
-        outside = int((np.diff(cells.start) == 0).sum())
+        outside = int((np.diff(instead.start) == 0).sum())
         water = Water(file.times_s, row, all_depths[:, wet], all_flows[:, wet], outside)
         return Flood(water, peak)

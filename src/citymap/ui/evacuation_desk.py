@@ -28,9 +28,27 @@ from citymap.web.identity import Identity
 from citymap.workspace import Workspace
 
 JOB, CHOSEN, NEXT = "evacuation_job", "evacuation_plan", "evacuation_next_plan"
+TAB, OPENED = "evacuation_tab", "evacuation_opened"
 COUNTS = ("people", "evacuated", "vertical", "stranded", "en_route", "waiting", "stayed")
 REPLICATES = (1, 10, 30, 100)
 KNOWLEDGE = ("on_arrival", "full", "none")
+
+
+def parts() -> Sequence[Any]:
+    """The tabs below the map; the results come to the front when a plan is opened."""
+    names = [say(f"evacuation.tab_{n}") for n in ("results", "district", "compare", "new", "plans")]
+    if st.session_state.pop(OPENED, False):
+        st.session_state[TAB] = names[0]
+    elif st.session_state.get(TAB) not in names:  # at first, and in another language
+        st.session_state.pop(TAB, None)
+    return st.tabs(names, key=TAB, on_change="rerun")
+
+
+def open_plan(name: str) -> None:
+    """Show a plan: its results, whatever tab is in front."""
+    st.session_state[NEXT] = name
+    st.session_state[OPENED] = True
+    st.rerun()
 
 
 def say_error(error: CitymapError) -> None:
@@ -159,6 +177,10 @@ def plan_form(workspace: Workspace, me: Identity) -> None:
             say("evacuation.replicates"), REPLICATES, key="evacuation_replicates"
         )
         seed = st.number_input(say("evacuation.seed"), 0, 2**31, 1, key="evacuation_seed")
+    limits = st.toggle(
+        say("evacuation.leave_by"), value=True, key="evacuation_leave_by", disabled=flood == "none",
+        help=say("evacuation.leave_by_help"),
+    )  # fmt: skip
     tables: dict[str, Any] = {
         "scenario": {"name": name.strip(), "seed": int(seed)},
         "evacuation": {
@@ -177,7 +199,7 @@ def plan_form(workspace: Workspace, me: Identity) -> None:
         try:
             plans.free(workspace, name.strip())
             scenario_of(tables, place=name.strip())
-            params: dict[str, Any] = {"name": name.strip(), "scenario": tables}
+            params: dict[str, Any] = {"name": name.strip(), "scenario": tables, "leave_by": limits}
             if replicates > 1:
                 params["workers"] = os.cpu_count() or 1
             job = submit(who.store(), "evacuate", params, by=me.name, role=me.role)
@@ -213,9 +235,8 @@ def _follow(job_id: str) -> None:
         if job is not None and job.state == "done" and st.button(
             say("evacuation.look"), icon=":material/visibility:", key="evacuation_look"
         ):  # fmt: skip
-            st.session_state[NEXT] = str(job.params["name"])
             st.session_state.pop(JOB, None)
-            st.rerun()
+            open_plan(str(job.params["name"]))
 
 
 def plans_table(workspace: Workspace, entries: Sequence[Entry]) -> None:
@@ -238,8 +259,7 @@ def plans_table(workspace: Workspace, entries: Sequence[Entry]) -> None:
         width="stretch",
         key="evacuation_open",
     ):
-        st.session_state[NEXT] = name
-        st.rerun()
+        open_plan(name)
     sure = st.checkbox(say("evacuation.sure", name=name), key=f"evacuation_sure_{name}")
     if two.button(
         say("evacuation.delete"), disabled=not sure or name in busy, width="stretch",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +33,15 @@ if TYPE_CHECKING:
 SPEED_M_S = 1.0
 PRIVATE_FLOORS = 12  # how many candidates among private buildings are tried
 LEAST_PLACES = 50
+DWELLING_CODES = ("411", "412", "413", "414", "415")  # 建物利用現況, where no codelist names them
 
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A remedy and what it brings: people no longer turned away (or stranded), minutes saved."""
+    """A remedy and what it brings: people no longer turned away (or stranded), minutes saved.
+
+    `name` is what people call the place, where it has one.
+    """
 
     kind: str
     id: str
@@ -45,6 +49,7 @@ class Fix:
     person_min: float
     cost: float
     note: str = ""
+    name: str = ""
 
 
 def seconds_to(
@@ -118,7 +123,7 @@ def stress(
         "mean_walk_min": best.walk_s / max(int(size.sum()) - best.turned_away, 1) / 60,
         "certificate": {"primal": best.primal, "dual": best.dual, "optimal": best.certified()},
         "fixes": [
-            {"kind": f.kind, "id": f.id, "people": f.people, "person_min": f.person_min,
+            {"kind": f.kind, "id": f.id, "name": f.name, "people": f.people, "person_min": f.person_min,
              "cost": f.cost, "note": f.note}
             for f in fixes
         ],
@@ -164,7 +169,8 @@ def _openings(
             np.hstack([seconds, way]), size,
             np.append(town.shelters.capacity[use], town.shelters.capacity[k]),
         )  # fmt: skip
-        found.append(_fix("shelter", town.shelters.id[k], best, after, 1.0, why))
+        fix = _fix("shelter", town.shelters.id[k], best, after, 1.0, why)
+        found.append(replace(fix, name=town.shelters.name[k]))
     return found
 
 
@@ -181,7 +187,9 @@ def _private_floors(
     at = town.homes.attached
     assert at is not None  # noqa: S101
     room = (town.homes.floor_area_m2 / 2 // M2_PER_PERSON).astype(np.int64)
-    dwelling = np.array(["住宅" in (u or "") for u in town.homes.usage])
+    dwelling = np.array(["住宅" in (u or "") for u in town.homes.usage]) | np.isin(
+        np.array([c or "" for c in town.homes.usage_code], str), DWELLING_CODES
+    )
     candidates = np.flatnonzero(
         town.homes.stays & ~dwelling & (room >= LEAST_PLACES) & (at.edge >= 0)
     )
@@ -292,7 +300,8 @@ def _write(
     write_text(out / "stress_shelters.csv", text.getvalue())
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["kind", "id", "people", "person_min", "cost", "note"])
+    writer.writerow(["kind", "id", "name", "people", "person_min", "cost", "note"])
     for f in fixes:
-        writer.writerow([f.kind, f.id, round(f.people, 2), round(f.person_min, 1), f.cost, f.note])
+        saved = round(f.person_min, 1)
+        writer.writerow([f.kind, f.id, f.name, round(f.people, 2), saved, f.cost, f.note])
     write_text(out / "fixes.csv", text.getvalue())

@@ -10,9 +10,13 @@ from citymap.jobs.kinds import Context, kind
 
 @kind("evacuate", attempts=2)
 def run(context: Context, params: Mapping[str, Any]) -> dict[str, Any]:
-    """`name` of the result below `scenarios/`; `scenario` the tables, else `scenario.toml` there."""
+    """`name` of the result below `scenarios/`; `scenario` the tables, else `scenario.toml` there.
+
+    `leave_by` true: the latest safe departures too, where there is a flood that sets them.
+    """
     import json
 
+    from citymap.evacuation.leave_by import leave_by
     from citymap.evacuation.run import run as evacuate
     from citymap.evacuation.scenario import read_scenario, scenario_of
     from citymap.workspace import toml_value, write_text
@@ -32,6 +36,8 @@ def run(context: Context, params: Mapping[str, Any]) -> dict[str, Any]:
         context.workspace, scenario, out, workers=int(params.get("workers", 1)),
         progress=context.progress,
     )  # fmt: skip
+    if params.get("leave_by") and scenario.evacuation.flood != "none":
+        leave_by(context.workspace, scenario, out, progress=context.progress)
     keys = ("people", "evacuated", "vertical", "stranded", "en_route", "mean_travel_min")
     return {"out": str(out), **{k: summary[k] for k in keys}}
 

@@ -34,12 +34,7 @@ events = city_map(
 )
 evacuation_charts.remember(events, districts)
 with st.container(key="page"):
-    results, district, compare, new, every = st.tabs(
-        [
-            say(f"evacuation.tab_{name}")
-            for name in ("results", "district", "compare", "new", "plans")
-        ]
-    )
+    results, district, compare, new, every = evacuation_desk.parts()
     with results:
         evacuation_desk.capsule_button(city.workspace, plan)
         evacuation_charts.charts(plan, districts)
