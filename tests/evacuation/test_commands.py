@@ -7,12 +7,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from citymap import cli
 from citymap.errors import BadInputError
 from citymap.jobs import KINDS
+from citymap.live.leave_by import results
 from citymap.progress import Quiet
 from citymap.workspace import Workspace
 from tests.evacuation import towns
@@ -104,6 +106,20 @@ def test_a_job_runs_a_scenario_of_the_city(town: Workspace) -> None:
     assert again == found
     with pytest.raises(BadInputError):
         job(town, {"name": "../outside", "scenario": tables})
+
+
+def test_a_job_finds_the_leave_by_times_where_asked_to(town: Workspace) -> None:
+    depth = np.zeros((3, 120, 120), np.float32)
+    depth[1:, :, 60:] = 2.0
+    towns.write_flood(town.scenario("water"), depth, [0.0, 1800.0, 5400.0])
+    tables: dict[str, Any] = {"scenario": {"name": "案"}, "evacuation": {
+        "flood": "scenarios/water", "population": {"from_buildings": 100}, "order_time_h": 0.1,
+    }}  # fmt: skip
+    job(town, {"name": "with", "scenario": tables, "leave_by": True})
+    job(town, {"name": "without", "scenario": tables})
+    dry = {"scenario": {}, "evacuation": {"population": {"from_buildings": 100}}}
+    job(town, {"name": "dry", "scenario": dry, "leave_by": True})
+    assert list(results(town)) == ["with"]
 
 
 def test_a_job_beside_a_flood_result_leaves_its_summary_alone(town: Workspace) -> None:

@@ -222,20 +222,21 @@ def read_flood(
         for k in range(len(file.times_s)):
             progress.update(k, len(file.times_s), "flood")
             depth = file.depth(k)
-            along = cells.highest(depth)
-            along[blind] = instead.highest(depth)
-            along = np.nan_to_num(along).astype(np.float32)
+            deepest = cells.highest(depth)
+            deepest[blind] = instead.highest(depth)
+            along = np.nan_to_num(deepest).astype(np.float32)
             along[network.bridge] = 0.0
             under = network.underpass & (along > WET_M)
             along[under] += UNDERPASS_EXTRA_M
             depths.append(along)
             flow = file.flow(k)
-            if flow is not None:
+            if flow is None:
+                flows.append(np.zeros_like(along))
+            else:
                 flow[~(depth > WET_M)] = 0.0
                 fastest = cells.highest(flow)
                 fastest[blind] = instead.highest(flow)
-                flow = np.nan_to_num(fastest).astype(np.float32)
-            flows.append(np.zeros_like(along) if flow is None else flow)
+                flows.append(np.nan_to_num(fastest).astype(np.float32))
             peak = np.fmax(peak, at.highest(depth))
         all_depths, all_flows = np.stack(depths), np.stack(flows)
         wet = (all_depths > WET_M).any(axis=0)
