@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from citymap.i18n import LANGUAGES, t
 from citymap.share.exchange.layer import SOURCES, Entry, Outgoing, Source, Style
+from citymap.share.exchange.sources import hazard
 from citymap.share.gate import may_see, release_table
 
 if TYPE_CHECKING:
@@ -62,9 +64,18 @@ def _exposure(workspace: Workspace, layer: str, audience: Audience) -> Outgoing 
         return None
     table = release_table("exposure", joined(workspace, pq.read_table(path)), audience)
     return Outgoing(
-        layer, {"ja": f"建物の浸水想定（{name}）", "en": f"Exposure of buildings ({name})"}, table,
+        layer, {lang: t("share.exposure", lang, name=_set_name(workspace, name, lang)) for lang in LANGUAGES}, table,
         Style("verdict", VERDICTS),
     )  # fmt: skip
+
+
+def _set_name(workspace: Workspace, name: str, lang: str) -> str:
+    """How people call a hazard set; its id where no file says so."""
+    if name == "combined":
+        return t("share.worst_of_all", lang)
+    of_set = workspace.hazards.glob(f"{name}_*.toml")
+    found = next(iter(sorted(of_set)), None)
+    return (hazard.title(hazard.described(found), lang, quantity=False) if found else "") or name
 
 
 def _exposure_files(workspace: Workspace, layer: str) -> list[Path]:

@@ -14,10 +14,12 @@ import shapely
 
 from citymap import crs
 from citymap.hazard.legend import DEPTH, legends
+from citymap.i18n import LANGUAGES, catalogue, t
 from citymap.share.exchange.layer import SOURCES, Entry, Outgoing, Source, Style
 from citymap.share.gate import may_see, release_table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from citymap.layers.catalogue import Audience
@@ -70,17 +72,30 @@ def _legend_style(legend: Legend) -> Style:
     )
 
 
-def _described(path: Path) -> dict[str, Any]:
+def described(path: Path) -> dict[str, Any]:
+    """What the TOML beside a hazard layer says of it."""
     return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def title(about: Mapping[str, Any], lang: str, *, quantity: bool = True) -> str:
+    """River and scale, and what the layer holds of them: several layers of a GIS's list share the first two."""
+    words = [str(about.get("name") or "")]
+    for key, known in (
+        ("scale", about.get("scale")),
+        ("quantity", quantity and about.get("quantity")),
+    ):
+        if known:
+            named = f"overlay.{key}.{known}"
+            words.append(t(named, lang) if named in catalogue() else str(known))
+    return " ".join(w for w in words if w)
 
 
 def _load(workspace: Workspace, layer: str, audience: Audience) -> Outgoing | None:
     if layer not in _ids(workspace) or not may_see("hazard", audience):
         return None
     name = layer.removeprefix("hazard-")
-    about = _described(workspace.hazards / f"{name}.toml")
-    title = " ".join(str(about[k]) for k in ("name", "scale") if about.get(k)) or name
-    titles = {"ja": title, "en": title}
+    about = described(workspace.hazards / f"{name}.toml")
+    titles = {lang: title(about, lang) or name for lang in LANGUAGES}
     source, vintage = (str(about.get(k, "")) for k in ("source", "vintage"))
     raster = workspace.hazards / f"{name}.tif"
     if raster.is_file():
