@@ -241,7 +241,9 @@ def test_every_page_as_every_role(
         return pages[0]
 
     monkeypatch.setattr("streamlit.navigation", navigation)
-    monkeypatch.setattr("streamlit.Page", lambda path, url_path, **_: _Quiet(url_path))
+    monkeypatch.setattr(
+        "streamlit.Page", lambda path, url_path, title, **_: _Quiet(url_path, title)
+    )
     at = AppTest.from_file(str(UI / "main.py"), default_timeout=30).run()
     assert not at.exception
     allowed = sorted(p.url_path for p in PAGES if role.reaches(p.role))
@@ -249,8 +251,8 @@ def test_every_page_as_every_role(
 
 
 class _Quiet:
-    def __init__(self, url_path: str) -> None:
-        self.url_path = url_path
+    def __init__(self, url_path: str, title: str) -> None:
+        self.url_path, self.title = url_path, title
 
     def run(self) -> None:
         pass

@@ -71,6 +71,13 @@ def test_staff_put_their_word_first(town: Workspace, store: Store) -> None:
     assert len(overrides.history(store)) == 1 and at.error  # a value without a value is refused
 
 
+def test_a_form_that_lacks_a_choice_says_so(town: Workspace, store: Store) -> None:
+    at = run()
+    next(b for b in at.button if b.label == "水位を上書きする").click().run()
+    assert not overrides.history(store)
+    assert any("選んでください" in w.value for w in at.warning)
+
+
 def test_a_feed_that_fails_says_why_and_can_be_asked(town: Workspace, store: Store) -> None:
     folder = feeds.folder(town)
     folder.mkdir(parents=True)

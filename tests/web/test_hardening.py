@@ -251,6 +251,14 @@ def test_streamlits_page_is_told_where_its_server_is() -> None:
         assert "etag" not in got.headers
 
 
+def test_the_first_pages_own_address_leads_to_the_root() -> None:
+    """Streamlit would call it "not found"."""
+    for prefix in ("", "/sano"):
+        client = TestClient(PageBase(Starlette(), root_path=prefix), follow_redirects=False)
+        got = client.get(f"{prefix}/public-map?lang=en", headers={"accept": "text/html"})
+        assert (got.status_code, got.headers["location"]) == (307, f"{prefix}/?lang=en")
+
+
 def test_the_script_in_the_page_is_allowed_by_the_policy(small: Workspace) -> None:
     middleware = asgi.middleware(Settings(city=small.root, root_path="/sano"))
     hashes = next(m.kwargs["script_hashes"] for m in middleware if m.cls is Hardening)

@@ -102,6 +102,7 @@ def people_list() -> None:
             for a in found
         ],
         hide_index=True,
+        placeholder="–",
         width="stretch",
     )
 
@@ -119,7 +120,7 @@ def audit_list(me: Identity) -> None:
             }
             for e in rows
         ],
-        hide_index=True,
+        hide_index=True, placeholder="–",
         width="stretch",
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ import streamlit
 from starlette.middleware import Middleware
 
 from citymap.settings import Settings
+from citymap.ui.pages import PAGES
 from citymap.web import routes
 from citymap.web.access import SameSite, StaffOnly, first_segments
 from citymap.web.hardening import OUR_PREFIXES, Hardening, Limits
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAIN = Path(__file__).with_name("main.py")
+FIRST_PAGE = f"/{PAGES[0].url_path}"
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -78,7 +80,10 @@ class Prefixed:
 
 
 class PageBase:
-    """Puts `base_script` into Streamlit's page."""
+    """Puts `base_script` into Streamlit's page, and leads the first page's own address to the root.
+
+    Streamlit serves its default page at the root only and calls its own address "not found".
+    """
 
     def __init__(self, app: ASGIApp, *, root_path: str = "") -> None:
         self.app = app
@@ -88,7 +93,8 @@ class PageBase:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Rewrite HTML answers of Streamlit (the page is small, so it is held whole)."""
         wanted = dict(scope.get("headers", ())).get(b"accept", b"")
-        ours = scope.get("path", "").removeprefix(self._root_path).startswith(OUR_PREFIXES)
+        path = scope.get("path", "").removeprefix(self._root_path)
+        ours = path.startswith(OUR_PREFIXES)
         if (
             scope["type"] != "http"
             or scope["method"] != "GET"
@@ -96,6 +102,13 @@ class PageBase:
             or ours
         ):
             await self.app(scope, receive, send)
+            return
+        if path.rstrip("/") == FIRST_PAGE:
+            query = scope.get("query_string", b"")
+            place = f"{self._root_path}/".encode() + (b"?" + query if query else b"")
+            headers = [(b"location", place), (b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 307, "headers": headers})
+            await send({"type": "http.response.body"})
             return
         plain = {b"accept-encoding", b"if-none-match", b"if-modified-since", b"range"}
         scope = {**scope, "headers": [h for h in scope["headers"] if h[0] not in plain]}

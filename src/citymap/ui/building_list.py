@@ -107,14 +107,26 @@ def ask(table: BuildingTable) -> Wanted:
     with st.expander(title, icon=":material/filter_alt:", expanded=bool(active)):
         left, right = st.columns(2)
         verdicts = left.multiselect(
-            say("list.verdict"), ORDER, format_func=verdict_label, key="list_verdicts"
+            say("list.verdict"),
+            ORDER,
+            format_func=verdict_label,
+            key="list_verdicts",
+            placeholder=say("filter.any"),
         )
         classes = right.multiselect(
-            say("list.depth_class"), depth_classes(), format_func=class_label, key="list_classes"
+            say("list.depth_class"),
+            depth_classes(),
+            format_func=class_label,
+            key="list_classes",
+            placeholder=say("filter.any"),
         )
         usages = {key: f"{label}（{n:,}）" for key, label, n in table.values("usage")}
         chosen_usages = left.multiselect(
-            say("list.usage"), list(usages), format_func=lambda k: usages[k], key="list_usages"
+            say("list.usage"),
+            list(usages),
+            format_func=lambda k: usages[k],
+            key="list_usages",
+            placeholder=say("filter.any"),
         )
         districts = {key: f"{label}（{n:,}）" for key, label, n in table.values("district_id")}
         chosen_districts = right.multiselect(
@@ -122,6 +134,7 @@ def ask(table: BuildingTable) -> Wanted:
             list(districts),
             format_func=lambda k: districts[k],
             key="list_districts",
+            placeholder=say("filter.any"),
         )
         least = left.selectbox(
             say("list.storeys_from"), (None, *STOREYS), key="list_from", format_func=_storeys
@@ -175,7 +188,7 @@ def rows(table: BuildingTable, chosen: NDArray[Any]) -> str | None:
         f"{say('list.rows', first=f'{first:,}', last=f'{first + part.num_rows - 1:,}')}　{say('list.choose_row')}"
     )
     event = st.dataframe(
-        _shown(part), hide_index=True, on_select="rerun", selection_mode="single-row",
+        _shown(part), hide_index=True, placeholder="–", on_select="rerun", selection_mode="single-row",
         key=f"list_rows_{table.set_name}_{sort}_{number}", width="stretch",
         column_config={
             column_title("depth_max_m"): st.column_config.NumberColumn(format="%.2f"),
@@ -209,7 +222,11 @@ def totals(table: BuildingTable, chosen: NDArray[Any]) -> None:
     found = table.totals(chosen, by)
     frame = total_frame(found, by)
     st.dataframe(
-        frame.head(SHOWN_GROUPS), hide_index=True, width="stretch", key=f"list_totals_{by}"
+        frame.head(SHOWN_GROUPS),
+        hide_index=True,
+        placeholder="–",
+        width="stretch",
+        key=f"list_totals_{by}",
     )
     if len(found) > SHOWN_GROUPS:
         st.caption(say("list.more_groups", shown=SHOWN_GROUPS, all=f"{len(found):,}"))
@@ -253,7 +270,7 @@ def show_disagreements(city: OpenCity, table: BuildingTable) -> None:
     shown = found.slice(0, SHOWN_DISAGREEMENTS).to_pandas()
     shown["source"] = [say("list.attribute") if s == "attribute" else s for s in shown["source"]]
     shown = shown.replace("–", say("list.not_recorded")).rename(columns=titles)
-    st.dataframe(shown, hide_index=True, width="stretch", key="list_disagreements")
+    st.dataframe(shown, hide_index=True, placeholder="–", width="stretch", key="list_disagreements")
     if found.num_rows > SHOWN_DISAGREEMENTS:
         st.caption(say("list.disagreements_more", shown=SHOWN_DISAGREEMENTS))
     st.download_button(

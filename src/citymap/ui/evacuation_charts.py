@@ -164,7 +164,7 @@ def _shelters(plan: Entry, duration_h: float) -> None:
             }
             for s in listed
         ],
-        hide_index=True, width="stretch",
+        hide_index=True, placeholder="–", width="stretch",
     )  # fmt: skip
 
 
@@ -211,7 +211,7 @@ def _bottlenecks(plan: Entry, listed: Districts) -> None:
             }
             for k, b in enumerate(roads, 1)
         ],
-        hide_index=True, width="stretch",
+        hide_index=True, placeholder="–", width="stretch",
     )  # fmt: skip
 
 
@@ -268,7 +268,7 @@ def compare(entries: Sequence[Entry], listed: Districts) -> None:
             }
             for name, row in found["counts"].items()
         ],
-        hide_index=True, width="stretch",
+        hide_index=True, placeholder="–", width="stretch",
     )  # fmt: skip
     hours = say("evacuation.hours")
     arrived = pd.concat([
@@ -292,5 +292,5 @@ def compare(entries: Sequence[Entry], listed: Districts) -> None:
         st.dataframe(
             [{say("evacuation.measure"): k, a: str(v[0]), b + ("　" if a == b else ""): str(v[1])}
              for k, v in found["changed"].items()],
-            hide_index=True, width="stretch",
+            hide_index=True, placeholder="–", width="stretch",
         )  # fmt: skip

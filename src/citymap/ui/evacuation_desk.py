@@ -249,7 +249,12 @@ def plans_table(workspace: Workspace, entries: Sequence[Entry]) -> None:
         for j in jobs.listed(who.store())
         if j.kind == "evacuate" and not j.ended
     }
-    st.dataframe([_row(e, e.name in busy) for e in entries], hide_index=True, width="stretch")
+    st.dataframe(
+        [_row(e, e.name in busy) for e in entries],
+        hide_index=True,
+        placeholder="–",
+        width="stretch",
+    )
     name = st.selectbox(say("evacuation.plan"), [e.name for e in entries], key="evacuation_edit")
     chosen = next(e for e in entries if e.name == name)
     one, two = st.columns(2)

@@ -352,7 +352,12 @@ def results_table(workspace: Workspace, entries: Sequence[Entry]) -> None:
         for j in jobs.listed(who.store())
         if j.kind == "flood" and not j.ended
     }
-    st.dataframe([_row(e, e.name in busy) for e in entries], hide_index=True, width="stretch")
+    st.dataframe(
+        [_row(e, e.name in busy) for e in entries],
+        hide_index=True,
+        placeholder="–",
+        width="stretch",
+    )
     name = st.selectbox(say("flood.scenario"), [e.name for e in entries], key="flood_edit")
     new = st.text_input(say("flood.new_name"), max_chars=60, key="flood_new_name")
     one, two, three = st.columns(3)

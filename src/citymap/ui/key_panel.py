@@ -33,7 +33,7 @@ def show() -> None:
                 }
                 for k in found
             ],
-            hide_index=True, width="stretch",
+            hide_index=True, placeholder="–", width="stretch",
         )  # fmt: skip
     _make(me.name)
     in_force = {k.id: f"{k.id} · {k.account} · {k.title}" for k in found if k.in_force}
@@ -57,6 +57,7 @@ def _make(by: str) -> None:
         scopes = st.multiselect(
             say("keys.scopes"), [s.value for s in Scope], default=[Scope.FEATURES.value],
             format_func=lambda s: say(f"keys.scope_{s.replace('-', '_')}"),
+            placeholder=say("choose"),
         )  # fmt: skip
         days = st.number_input(say("keys.days"), 1, keys.MAX_DAYS, keys.DAYS)
         wanted = st.form_submit_button(say("keys.make"))

@@ -46,7 +46,7 @@ def listed(workspace: Workspace, me: Identity) -> None:
     for problem in problems:
         _error(problem)
     rows = [_row(one) for one in found]
-    st.dataframe(rows, width="stretch", hide_index=True)
+    st.dataframe(rows, width="stretch", hide_index=True, placeholder="–")
     mine = [one.layer for one in found if one.layer.id.startswith("own-")]
     if not mine:
         return

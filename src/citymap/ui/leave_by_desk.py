@@ -32,7 +32,7 @@ def choose(workspace: Workspace) -> tuple[str, Path] | None:
     """The result to look at; None where there is none, which the page says."""
     found = leave_by.results(workspace)
     if not found:
-        st.info(say("leave_by.none"), icon=":material/schedule:")
+        st.caption(say("leave_by.none"))
         return None
     title = {n: str(leave_by.about(p).get("name") or n) for n, p in found.items()}
     name = st.selectbox(
@@ -40,6 +40,11 @@ def choose(workspace: Workspace) -> tuple[str, Path] | None:
         format_func=lambda n: title[n] if title[n] == n else f"{title[n]}（{n}）",
     )  # fmt: skip
     return name, found[name]
+
+
+def how_to_compute() -> None:
+    """Where there is no result: the way to one."""
+    st.info(say("leave_by.first"), icon=":material/directions_run:")
 
 
 def state() -> None:
@@ -174,5 +179,5 @@ def history() -> None:
             }
             for at, actor, r in rows
         ],
-        hide_index=True, width="stretch",
+        hide_index=True, placeholder="–", width="stretch",
     )  # fmt: skip

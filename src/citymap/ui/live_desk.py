@@ -51,7 +51,7 @@ def now(workspace: Workspace) -> None:
     else:
         rank = ("danger", "evacuation", "caution", "unknown", "standby", "unrated", "below")
         rows = sorted(found, key=lambda x: rank.index(x.state))
-        st.dataframe([_row(x) for x in rows], hide_index=True, width="stretch")
+        st.dataframe([_row(x) for x in rows], hide_index=True, placeholder="–", width="stretch")
     st.caption(say("live.as_of", time=clock(datetime.now(UTC))))
 
 
@@ -121,11 +121,15 @@ def override_level(workspace: Workspace, me: Identity) -> None:
         found = {x.station.station_id: x for x in levels.latest(who.store(), workspace)}
     except CitymapError:
         return  # said above
+    if not found:
+        st.info(say("live.no_level_yet"), icon=":material/upload_file:")
+        return
     st.caption(say("live.override_how"))
     names = {i: f"{x.station.river} {x.station.name}（{i}）" for i, x in found.items()}
     with st.form("override_level", border=True):
         chosen = st.selectbox(
             say("live.station"), list(names), index=None, key="live_station",
+            placeholder=say("choose"),
             format_func=lambda i: names[i],
         )  # fmt: skip
         state = st.segmented_control(
@@ -137,7 +141,11 @@ def override_level(workspace: Workspace, me: Identity) -> None:
         )
         until = _until("live_until")
         note = st.text_input(say("live.note"), max_chars=overrides.MAX_NOTE, key="live_note")
-        if st.form_submit_button(say("live.save"), type="primary") and chosen and state:
+        if not st.form_submit_button(say("live.save"), type="primary"):
+            return
+        if not chosen or not state:
+            st.warning(say("live.incomplete"), icon=":material/edit:")
+        else:
             metres = None if state != "value" or value is None else float(value)
             _save(levels.subject(chosen), state, me, value=metres, note=note, until=until)
 
@@ -148,8 +156,23 @@ def override_warning(workspace: Workspace, me: Identity) -> None:
         held = warnings.current(who.store(), workspace)
     except CitymapError:
         return
-    if not held.listed:
-        st.caption(say("live.no_bulletins"))
+    if held.listed:
+        _warning_form(held, me)
+    else:
+        st.info(say("live.no_bulletins"), icon=":material/inbox:")
+    rows = [
+        {
+            say("live.col.state"): row.status, say("live.col.name"): row.area_name,
+            say("live.col.warning"): row.name or row.info_type, "#": row.code,
+            say("live.col.at"): clock(row.reported_at), say("live.col.headline"): row.headline,
+        }
+        for row in warnings.recent(who.store())
+    ]  # fmt: skip
+    if rows:
+        st.dataframe(rows, hide_index=True, placeholder="–", width="stretch")
+
+
+def _warning_form(held: warnings.Warnings, me: Identity) -> None:
     names = {
         warnings.subject(w.hazard, w.area_code): f"{say(f'hazard.{w.hazard}')} {w.area_name}"
         for w in held.listed
@@ -157,6 +180,7 @@ def override_warning(workspace: Workspace, me: Identity) -> None:
     with st.form("override_warning", border=True):
         chosen = st.selectbox(
             say("live.warning"), list(names), index=None, key="live_warning",
+            placeholder=say("choose"),
             format_func=lambda i: names[i],
         )  # fmt: skip
         state = st.segmented_control(
@@ -171,19 +195,13 @@ def override_warning(workspace: Workspace, me: Identity) -> None:
         note = st.text_input(
             say("live.note"), max_chars=overrides.MAX_NOTE, key="live_warning_note"
         )
-        if st.form_submit_button(say("live.save_warning"), type="primary") and chosen and state:
+        if not st.form_submit_button(say("live.save_warning"), type="primary"):
+            return
+        if not chosen or not state:
+            st.warning(say("live.incomplete"), icon=":material/edit:")
+        else:
             value = level if state == "level" else None
             _save(chosen, state, me, value=value, note=note, until=until)
-    rows = [
-        {
-            say("live.col.state"): row.status, say("live.col.name"): row.area_name,
-            say("live.col.warning"): row.name or row.info_type, "#": row.code,
-            say("live.col.at"): clock(row.reported_at), say("live.col.headline"): row.headline,
-        }
-        for row in warnings.recent(who.store())
-    ]  # fmt: skip
-    if rows:
-        st.dataframe(rows, hide_index=True, width="stretch")
 
 
 def ask_now(workspace: Workspace, me: Identity) -> None:
@@ -197,7 +215,12 @@ def ask_now(workspace: Workspace, me: Identity) -> None:
         st.info(say("live.no_feeds"), icon=":material/build:")
         return
     states = feed_state.states(who.store())
-    st.dataframe([_feed(f, states.get(f.id)) for f in listed], hide_index=True, width="stretch")
+    st.dataframe(
+        [_feed(f, states.get(f.id)) for f in listed],
+        hide_index=True,
+        placeholder="–",
+        width="stretch",
+    )
     for one in listed:
         state = states.get(one.id)
         if state is not None and state.error:
@@ -234,4 +257,4 @@ def past() -> None:
     if not rows:
         st.caption(say("live.no_past"))
         return
-    st.dataframe(rows, hide_index=True, width="stretch")
+    st.dataframe(rows, hide_index=True, placeholder="–", width="stretch")

@@ -28,4 +28,5 @@ for screen in PAGES:
         )  # fmt: skip
         groups.setdefault(say(f"pages.{screen.group}"), []).append(shown)
 page = st.navigation(groups, position="top")
+who.bar(page.title, me)
 page.run()

@@ -106,7 +106,7 @@ def differences(city: OpenCity, one: Edition) -> None:
     if len(found) > MOST_DRAWN:
         st.caption(say("model.most", count=f"{MOST_DRAWN:,}"))
     st.dataframe(
-        _shown(found.head(MOST_LISTED)), hide_index=True, width="stretch", key="model_rows",
+        _shown(found.head(MOST_LISTED)), hide_index=True, placeholder="–", width="stretch", key="model_rows",
         on_select="rerun", selection_mode="single-row",
     )  # fmt: skip
     files = st.columns(3)
@@ -188,8 +188,11 @@ def change(city: OpenCity, one: Edition | None, me: Identity) -> None:
         st.markdown(say("model.add_about"))
         name = st.text_input(say("model.add_name"), key="model_add_name")
         source = st.text_input(say("model.add_source"), key="model_add_source")
-        if st.form_submit_button(say("model.add"), disabled=not may) and name and source:
-            _start("model_add", {"name": name.strip(), "source": source.strip()}, me)
+        if st.form_submit_button(say("model.add"), disabled=not may):
+            if name and source:
+                _start("model_add", {"name": name.strip(), "source": source.strip()}, me)
+            else:
+                st.warning(say("model.add_first"), icon=":material/edit:")
     if job := st.session_state.get("model_job"):
         job_progress.show(job)
 
@@ -223,5 +226,5 @@ def reports(city: OpenCity) -> None:
              say("model.col.overlap"): row["overlap"]}
             for row in sorted(rows, key=lambda r: (r["rule"] != report_buildings.LOST, r["number"]))
         ],
-        hide_index=True, width="stretch",
+        hide_index=True, placeholder="–", width="stretch",
     )  # fmt: skip

@@ -100,7 +100,10 @@ def table(places: Rows, worst: Worst) -> None:
         return
     rows = sorted(places, key=lambda p: _use_rank(worst.get(p["place_id"])))
     st.dataframe(
-        [_shown(p, worst.get(p["place_id"], {})) for p in rows], hide_index=True, width="stretch"
+        [_shown(p, worst.get(p["place_id"], {})) for p in rows],
+        hide_index=True,
+        placeholder="–",
+        width="stretch",
     )
     st.caption(say("shelter.capacity_note"))
 
@@ -141,7 +144,7 @@ def _shown(place: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
 def _choose(places: Rows, key: str) -> Mapping[str, Any] | None:
     names = {p["place_id"]: p for p in places}
     chosen = st.selectbox(
-        say("shelter.choose"), list(names), key=key, index=None,
+        say("shelter.choose"), list(names), key=key, index=None, placeholder=say("choose"),
         format_func=lambda i: f"{names[i]['name']}（{i}）",
     )  # fmt: skip
     return names[chosen] if chosen is not None else None
@@ -166,12 +169,14 @@ def openings_form(places: Rows, worst: Worst, me: Identity) -> None:
                 say("shelter.head_count"), min_value=0, max_value=openings.MAX_PEOPLE, step=1,
                 value=known.head_count if known else None, key="opening_people",
             )  # fmt: skip
-            if st.form_submit_button(say("shelter.save"), type="primary") and state:
-                openings.say(
-                    store, place["place_id"], state, by=me.name,
-                    head_count=None if people is None else int(people),
-                )  # fmt: skip
-                st.rerun()
+            if st.form_submit_button(say("shelter.save"), type="primary"):
+                if state:
+                    openings.say(
+                        store, place["place_id"], state, by=me.name,
+                        head_count=None if people is None else int(people),
+                    )  # fmt: skip
+                    st.rerun()
+                st.warning(say("shelter.state_first"), icon=":material/edit:")
     names = {p["place_id"]: p["name"] for p in places}
     if not now:
         st.caption(say("shelter.nothing_open"))
@@ -186,7 +191,7 @@ def openings_form(places: Rows, worst: Worst, me: Identity) -> None:
             }
             for o in sorted(now.values(), key=lambda o: o.at, reverse=True)
         ],
-        hide_index=True, width="stretch",
+        hide_index=True, placeholder="–", width="stretch",
     )  # fmt: skip
 
 
@@ -251,7 +256,7 @@ def edit_form(workspace: Workspace, places: Rows, me: Identity) -> None:
                 }
                 for e in reversed(past)
             ],
-            hide_index=True, width="stretch",
+            hide_index=True, placeholder="–", width="stretch",
         )  # fmt: skip
 
 

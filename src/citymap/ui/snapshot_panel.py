@@ -91,4 +91,4 @@ def _differences(found: Differences) -> None:
              say("snapshots.which"): "、".join(d.columns)}
             for d in found.examples
         ]  # fmt: skip
-        st.dataframe(rows, width="stretch", hide_index=True)
+        st.dataframe(rows, width="stretch", hide_index=True, placeholder="–")

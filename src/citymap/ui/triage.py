@@ -62,6 +62,7 @@ def ask(city: OpenCity, me: Identity) -> Filter:
     statuses = st.multiselect(
         say("triage.status"), STATUSES, default=sorted(OPEN, key=STATUSES.index),
         format_func=lambda s: t(f"report.status.{s}", language()), key="triage_status",
+        placeholder=say("triage.all"),
     )  # fmt: skip
     categories = st.multiselect(
         say("triage.category"), list(listed.by_code()),
@@ -80,6 +81,7 @@ def ask(city: OpenCity, me: Identity) -> Filter:
     sources = st.multiselect(
         say("triage.source"), SOURCES, default=[s for s in SOURCES if s != "images"],
         format_func=lambda s: say(f"triage.source_{s}"), key="triage_source",
+        placeholder=say("triage.all"),
     )  # fmt: skip
     words = st.text_input(say("triage.words"), key="triage_words", max_chars=80)
     with_photos = st.toggle(say("triage.photos_only"), key="triage_photos")
@@ -124,7 +126,8 @@ def living_list(city: OpenCity, wanted: Filter) -> None:
     left, right = st.columns([13, 7])
     with left:
         chosen = _table(rows)
-        st.caption(say("triage.list_hint"))
+        if rows:
+            st.caption(say("triage.list_hint"))
     with right:
         pressed = _map(city, found, chosen)
     if pressed is not None and [r.report.id for r in chosen] != [pressed]:
@@ -211,7 +214,7 @@ def _table(rows: Sequence[Row]) -> list[Row]:
         for row in rows
     ]
     answer = st.dataframe(
-        shown, key=_key(), hide_index=True, on_select="rerun", selection_mode="multi-row", height=HEIGHT,
+        shown, key=_key(), hide_index=True, placeholder="–", on_select="rerun", selection_mode="multi-row", height=HEIGHT,
         column_config={
             say("triage.trust"): st.column_config.ProgressColumn(min_value=0, max_value=1, format="percent"),
             "№": st.column_config.NumberColumn(width=56, format="%d"),
@@ -327,5 +330,5 @@ def _summary(found: Sequence[Row]) -> None:
                 | {say("triage.total"): counted.of_district(name)}
                 for name in counted.districts
             ],
-            hide_index=True, width="stretch", key="triage_summary_table",
+            hide_index=True, placeholder="–", width="stretch", key="triage_summary_table",
         )  # fmt: skip

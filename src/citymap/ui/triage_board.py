@@ -49,5 +49,5 @@ def show(city: OpenCity) -> None:
                 }
                 for line in board.lines
             ],
-            hide_index=True, width="stretch", key="board_table",
+            hide_index=True, placeholder="–", width="stretch", key="board_table",
         )  # fmt: skip

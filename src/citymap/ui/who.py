@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from functools import cache
 from typing import TYPE_CHECKING, NoReturn
 
@@ -65,6 +66,18 @@ def _turn_away(found: Identity) -> NoReturn:
         )
         st.stop()
     stop_with(CitymapError("not_allowed"))
+
+
+def bar(title: str, me: Identity) -> None:
+    """In the row of pages: who is logged in and the way out; on a narrow screen the page's title."""
+    way = ""
+    if me.session is not None:
+        href = f"{people().settings.root_path}/auth/session?lang={language()}"
+        way = (
+            f'<a class="cm-me" target="_self" href="{html.escape(href)}" title="{say("who.session")}">'
+            f"{html.escape(me.name)}</a>"
+        )
+    st.html(f'<div class="cm-bar"><b>{html.escape(title)}</b>{way}</div>')
 
 
 def audience() -> Audience:

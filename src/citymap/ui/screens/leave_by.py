@@ -26,10 +26,13 @@ city_map(
     deck=deck_spec(city.manifest),
     own=own,
     colour_by=leave_by_desk.COLUMN if own else None,
+    height=None if chosen else "52dvh",
 )
 with st.container(key="page"):
     leave_by_desk.take_back_button(city.workspace, me)
     if chosen is not None:
         st.subheader(say("leave_by.form"))
         leave_by_desk.release_form(city.workspace, *chosen, me)
+    else:
+        leave_by_desk.how_to_compute()
     leave_by_desk.history()
