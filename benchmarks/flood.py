@@ -20,8 +20,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from citymap.flood import _kernels as k
 from citymap.flood import solver
+from citymap.flood.kernels import sources as k
 from citymap.flood.solver import Points, Series
 
 BENCH = Path(__file__).parent.parent / ".bench"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import netCDF4
@@ -278,4 +280,22 @@ def test_the_first_run_says_that_it_compiles(
     monkeypatch.setattr(compiled, "compiled_before", lambda _: False)
     runs.run(read(write(tmp_path, BASIC)), tmp_path / "out", progress=Heard())
     assert any("機械語" in n and "compiling" in n for n in notes)
+    assert notes[0] != runs.NOTE  # a terminal shows the first of many and then waits
     assert compiled._mark("float32").exists()
+
+
+def test_compiling_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+    begin = compiled.begin
+
+    def remembered(variants: Sequence[str]) -> subprocess.Popen[bytes]:
+        begun.append(begin(variants))
+        return begun[-1]
+
+    monkeypatch.setattr(compiled, "compiled_before", lambda _: False)
+    monkeypatch.setattr(compiled, "begin", remembered)
+    quiet = Quiet()
+    quiet.cancel()
+    with pytest.raises(CancelledError):
+        runs.prepare_kernels("float32", quiet)
+    assert begun[0].poll() is not None

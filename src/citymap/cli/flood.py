@@ -1,4 +1,4 @@
-"""`citymap flood run` and `citymap flood validate`."""
+"""`citymap flood run`, `citymap flood validate` and `citymap flood prepare`."""
 
 from __future__ import annotations
 
@@ -88,7 +88,9 @@ def validate(
     import json as jsonlib
 
     from citymap.errors import BadInputError
+    from citymap.flood import compiled
     from citymap.flood.plots import draw
+    from citymap.flood.run import prepare_kernels
     from citymap.flood.validation import CASES
     from citymap.flood.validation import validate as run_cases
 
@@ -98,6 +100,8 @@ def validate(
             raise BadInputError(
                 "flood_no_case", name=sorted(unknown)[0], known=", ".join(CASES.load())
             )
+        for variant in compiled.VARIANTS:
+            prepare_kernels(variant, progress)
         rows, curves = run_cases(case or (), progress=progress)
         if plots is not None:
             draw(curves, plots)
@@ -116,4 +120,25 @@ def validate(
                     f"{sign}  {r.case}: {r.measure} = {r.value:.4g} {r.unit}  [{low:g}, {high:g}]"
                 )
         if not all(r.as_expected for r in rows):
+            raise typer.Exit(1)
+
+
+@flood.command("prepare")
+def prepare(json: cli.JsonOption = False) -> None:
+    """Compile the kernels ahead (once). 計算の核を前もって機械語に訳します（一度だけ）。"""
+    from citymap.flood import compiled
+    from citymap.flood.run import prepare_kernels
+
+    with cli.command(json=json) as progress:
+        for variant in compiled.VARIANTS:
+            prepare_kernels(variant, progress)
+        ready = all(compiled.compiled_before(v) for v in compiled.VARIANTS)
+        answer = {"ready": ready, "folder": str(compiled.folder())}
+        word = "prepared" if ready else "not_prepared"
+        cli.answer(
+            answer,
+            lambda: t(f"flood.said.{word}", terminal_language(), folder=answer["folder"]),
+            json=json,
+        )
+        if not ready:
             raise typer.Exit(1)

@@ -42,6 +42,7 @@ def _end_with_parent() -> None:
 def _work() -> None:
     """Run jobs until SIGTERM."""
     from citymap.jobs import live_feeds
+    from citymap.jobs.ahead import Ahead
     from citymap.jobs.cluster import dispatch
     from citymap.jobs.worker import NICENESS, work
     from citymap.store import open_store
@@ -53,6 +54,7 @@ def _work() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     give_way(NICENESS)
+    ahead = Ahead()
     while not stop.is_set():
         try:
             store = open_store(settings.store or workspace)
@@ -62,10 +64,11 @@ def _work() -> None:
             if settings.scheduler:
                 dispatch(settings.scheduler, store, workspace, stop)
             else:
-                work(store, workspace, stop)
+                work(store, workspace, stop, when_idle=ahead.look)
         except CitymapError as error:  # a database or a cluster that is away comes back
             sys.stderr.write(error.message(settings.lang) + "\n")
             stop.wait(AGAIN_S)
+    ahead.stop()
 
 
 def main() -> None:

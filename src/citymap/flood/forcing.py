@@ -11,8 +11,8 @@ from rasterio.transform import Affine
 
 from citymap import crs
 from citymap.errors import BadInputError
-from citymap.flood import _kernels as k
 from citymap.flood.ground import on_grid
+from citymap.flood.kernels import sources as k
 from citymap.flood.scenario import Pairs, Position, Scenario, pairs
 from citymap.flood.solver import Edge, Points, Rain, Series
 

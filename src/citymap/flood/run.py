@@ -78,6 +78,18 @@ def run(
     return summary
 
 
+def prepare_kernels(variant: str, progress: Progress, total: float = 1.0) -> None:
+    """Have the kernels compiled where they are not yet, and say so meanwhile."""
+    if compiled.compiled_before(variant):
+        return
+
+    def tick(seconds: float) -> None:
+        said = (text_of("flood.said.compiling", lang, s=f"{seconds:.0f}") for lang in LANGUAGES)
+        progress.update(0.0, total, " / ".join(said))
+
+    compiled.make(variant, tick)
+
+
 def output_times(flood: Any) -> list[float]:
     """Seconds of the output: 0, every interval, and the end."""
     end, every = flood.duration_h * 3600.0, flood.output_every_min * 60.0
@@ -87,12 +99,9 @@ def output_times(flood: Any) -> list[float]:
 
 def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -> dict[str, Any]:
     flood = scenario.flood
-    progress.update(0.0, flood.duration_h * 3600.0, NOTE)
-    variant = "hllc" if flood.scheme == "hllc" else flood.precision
-    if not compiled.compiled_before(variant):
-        said = " / ".join(text_of("flood.said.compiling", lang) for lang in LANGUAGES)
-        progress.update(0.0, flood.duration_h * 3600.0, said)
-        solver.warm(variant)
+    total = flood.duration_h * 3600.0
+    prepare_kernels(flood.scheme if flood.scheme == "hllc" else flood.precision, progress, total)
+    progress.update(0.0, total, NOTE)
     made = setup(scenario, land)
     rains = forcing.rains(scenario, land)
     if rains and rains[0][0] == 0.0:

@@ -1,7 +1,7 @@
 """The shallow-water solver: a grid, its water, and steps in time. Arrays only.
 
 Two schemes behind one interface: local-inertial equations on a staggered grid, and with `scheme="hllc"` the full
-equations (`_hllc`, one core, float64), several times dearer, for flows that the first cannot do. Sources: Bates, Horritt & Fewtrell 2010 (friction
+equations (`kernels.hllc`, one core, float64), several times dearer, for flows that the first cannot do. Sources: Bates, Horritt & Fewtrell 2010 (friction
 semi-implicit); de Almeida, Bates, Freer & Souvignet 2012 (weighting θ of neighbouring discharges).
 """
 
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from citymap.errors import BadInputError
-from citymap.flood import _hllc, compiled
-from citymap.flood import _kernels as k
+from citymap.flood import compiled
+from citymap.flood.kernels import hllc, peaks, sources, steps, tiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +56,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Cells where water enters or leaves: `kind` of `_kernels` (DISCHARGE, WEIR, PUMP, LEVEL).
+    """Cells where water enters or leaves: `kind` of `kernels.sources` (DISCHARGE, WEIR, PUMP, LEVEL).
 
     `part` is the cell's part of a discharge or pump, its width in metres of a breach.
     """
@@ -329,7 +329,7 @@ def _tables(solver: Solver) -> dict[str, Any]:
     kinds, rows, columns, parts, numbers, rises = [], [], [], [], [], []
     for p in solver.points:
         s = number(p.series)
-        top = float(np.abs(p.series.values).max()) if p.kind in (k.DISCHARGE,) else 0.0
+        top = float(np.abs(p.series.values).max()) if p.kind in (sources.DISCHARGE,) else 0.0
         for r, c, part in zip(p.row.tolist(), p.column.tolist(), p.part.tolist(), strict=True):
             kinds.append(p.kind)
             rows.append(r)
@@ -354,7 +354,7 @@ def _tables(solver: Solver) -> dict[str, Any]:
         t[m, : s_.t_s.size], v[m, : s_.t_s.size] = s_.t_s, s_.values
         n[m], grow[m] = s_.t_s.size, (s_.start_s, s_.grow_s)
     i8, f8 = np.int64, np.float64
-    level_shift = {k.WEIR, k.LEVEL}
+    level_shift = {sources.WEIR, sources.LEVEL}
     for p, m in zip(solver.points, range(len(solver.points)), strict=True):
         if p.kind in level_shift:
             v[m] -= solver.base_m
@@ -380,28 +380,28 @@ def prepare(solver: Solver) -> None:
     rows, columns = solver.rows, solver.columns
     real = solver.qx.dtype.type
     fixed = solver.h.dtype == np.int32
-    bands, tiles = -(-rows // k.BAND), -(-columns // k.TILE)
+    bands, across = -(-rows // tiles.BAND), -(-columns // tiles.TILE)
     tables = _tables(solver)
     everywhere = solver.rain is not None
-    always = np.zeros((bands, tiles), np.bool_)
+    always = np.zeros((bands, across), np.bool_)
     for r, c in (
         (tables["points"][1], tables["points"][2]),
         (tables["edges"][2], tables["edges"][3]),
     ):
-        for dj in (-k.REFRESH - 2, 0, k.REFRESH + 2):
-            for di in (-k.REFRESH - 2, 0, k.REFRESH + 2):
+        for dj in (-tiles.REFRESH - 2, 0, tiles.REFRESH + 2):
+            for di in (-tiles.REFRESH - 2, 0, tiles.REFRESH + 2):
                 jj, ii = np.clip(r + dj, 0, rows - 1), np.clip(c + di, 0, columns - 1)
-                always[jj // k.BAND, ii // k.TILE] = True
+                always[jj // tiles.BAND, ii // tiles.TILE] = True
     least = solver.h.dtype.type(LEAST_DEPTH_M / solver.unit)
     active = (
         np.ones_like(always) if everywhere
-        else k.wet_tiles(solver.h, least, always, np.ones_like(always))
+        else tiles.wet_tiles(solver.h, least, always, np.ones_like(always))
     )  # fmt: skip
     blocks = max(1, min(solver.threads, bands // 2))
     band_run = np.zeros(bands + 1, np.int64)
-    most = bands * (tiles // 2 + 1)
+    most = bands * (across // 2 + 1)
     run_low, run_high = np.zeros(most, np.int64), np.zeros(most, np.int64)
-    solver.counts[3] = k.runs_of(active, columns, band_run, run_low, run_high) * k.BAND
+    solver.counts[3] = tiles.runs_of(active, columns, band_run, run_low, run_high) * tiles.BAND
     count = solver.h.dtype
     margin, slack = (1 - 1e-6, 4.0) if fixed else (1 - 1e-12, 0.0)
     solver._prepared = {
@@ -409,7 +409,7 @@ def prepare(solver: Solver) -> None:
         "everywhere": everywhere, "active": active, "always": always, "least": least,
         "runs": (band_run, run_low, run_high),
         "work": {
-            b: (np.linspace(0, bands, b + 1).astype(np.int64) * k.BAND, np.zeros(b, count), np.zeros(b, np.int64),
+            b: (np.linspace(0, bands, b + 1).astype(np.int64) * tiles.BAND, np.zeros(b, count), np.zeros(b, np.int64),
                 np.zeros((b + 1, 4, columns), count), np.zeros((b + 1, 2, columns + 1), real),
                 np.zeros((b + 1, 5, columns), real), np.zeros((b, columns + 1), real),
                 np.zeros((b, 3, columns + 1), count), np.zeros((b, 3, columns), real),
@@ -428,12 +428,12 @@ def prepare(solver: Solver) -> None:
     for b, work in solver._prepared["work"].items():
         work[0][b] = rows
         if b > 1:
-            k.partition(band_run, run_low, run_high, rows, work[0])
+            tiles.partition(band_run, run_low, run_high, rows, work[0])
 
 
 def _fastest(solver: Solver) -> float:
     """The greatest |u| + |v| of the cells (m/s)."""
-    deep = solver.h > _hllc.THIN_M
+    deep = solver.h > hllc.THIN_M
     if not deep.any():
         return 0.0
     speed = np.abs(solver.hu) + np.abs(solver.hv)
@@ -443,7 +443,7 @@ def _fastest(solver: Solver) -> float:
 def _steps_in_full(solver: Solver, stop: float, most: int) -> None:
     p = solver._prepared
     begun = time.perf_counter()
-    status = _hllc.advance(
+    status = hllc.advance(
         solver.clock, solver.counts, stop, most, solver.h, solver.z, solver.hu, solver.hv, *p["gains"],
         solver.qx, solver.qy, solver.gn2, solver.dt_max, solver.cell_m, solver.wall, 1e4, p["everywhere"],
         p["active"], p["always"], p["least"], *p["runs"], *p["rims"], *p["points"], *p["edges"],
@@ -465,9 +465,9 @@ def _steps(solver: Solver, stop: float, most: int) -> None:
     blocks = p["blocks"] if all_cores else 1
     if all_cores:
         work = p["work"][blocks]
-        k.partition(*p["runs"], solver.rows, work[0])
+        tiles.partition(*p["runs"], solver.rows, work[0])
     before, begun = solver.cell_updates, time.perf_counter()
-    status = k.advance(
+    status = steps.advance(
         solver.clock, solver.counts, stop, min(most, 3) if trial else most, solver.h, solver.z, solver.qx,
         solver.qy, solver.gn2, solver.swell, solver.width_x, solver.width_y, p["real"], solver.unit, solver.alpha, solver.dt_max, solver.cell_m, solver.wall,
         1e4 if solver.unit == 1.0 else 2**30 * solver.unit, p["everywhere"], p["active"], p["always"],
@@ -537,7 +537,7 @@ def advance(solver: Solver, until_s: float, *, pulse: Any = None) -> None:
             or solver.t_s >= due
             or solver.t_s >= until_s
         ):
-            k.peaks(
+            peaks.peaks(
                 np.float32(solver.t_s), np.float32(solver.t_s - solver._peaked_at), solver.h, solver.swell,
                 solver.qx, solver.qy, *p["runs"], solver.unit, solver.arrival_m, solver.duration_m,
                 solver.peak_depth, solver.peak_arrival, solver.peak_duration, solver.peak_dv2,
@@ -560,7 +560,7 @@ def _settle_rain(solver: Solver) -> None:
     full = round(float(solver.clock[3]) / solver.unit * cells.size)
     if full > 0:
         solver.h.ravel()[cells[np.arange(full) * cells.size // full]] += 1
-    solver.totals[k.RAIN] += full * solver.unit
+    solver.totals[sources.RAIN] += full * solver.unit
     solver.clock[3] = 0.0
 
 

@@ -133,6 +133,16 @@ def _environment() -> Iterator[Finding]:
     yield _ok("versions", citymap=__version__, python=python, system=platform.platform(),
               gdal=rasterio.__gdal_version__, sqlite=sqlite3.sqlite_version, libraries=listed)  # fmt: skip
     yield _ok("renderer_fine") if RENDERER.is_file() else _bad("renderer", path=str(RENDERER))
+    yield from _kernels()
+
+
+def _kernels() -> Iterator[Finding]:
+    """Whether the first flood run would have to compile its kernels."""
+    from citymap.flood import compiled  # noqa: PLC0415  (pulls in numba)
+
+    place = str(compiled.folder())
+    ready = all(compiled.compiled_before(v) for v in compiled.VARIANTS)
+    yield _ok("kernels_fine", path=place) if ready else _bad("kernels", "warning", path=place)
 
 
 def _fonts() -> Iterator[Finding]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from citymap.flood import _kernels as k
 from citymap.flood import solver
+from citymap.flood.kernels import sources as k
 from citymap.flood.solver import Edge, Points, Series
 
 if TYPE_CHECKING:

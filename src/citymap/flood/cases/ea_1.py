@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from citymap.flood import _kernels as k
 from citymap.flood import solver
+from citymap.flood.kernels import sources as k
 from citymap.flood.solver import Edge, Series
 from citymap.flood.validation import Curve, Result, Row, case
 

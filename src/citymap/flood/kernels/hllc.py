@@ -5,7 +5,7 @@ down steps higher than it is deep); walls reflect. Wave speeds: Toro 2001, Einfe
 estimate and the dry fronts. Friction semi-implicit. What leaves a cell enters its neighbour; a cell that would
 lose more than it holds (round-off only, at this time step) gives in proportion, so depths are never clipped.
 
-Arrays as in `_kernels`; `hu`, `hv` (m²/s) are the discharges of the cells to growing columns and rows, `qx`, `qy`
+Arrays as in the package's first lines; `hu`, `hv` (m²/s) are the discharges of the cells to growing columns and rows, `qx`, `qy`
 the mass fluxes through the faces of the last step.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from citymap.flood import _kernels as k
+from citymap.flood.kernels import sources, tiles
 
 G = 9.80665
 THIN_M = 1e-5  # thinner water stays where it is: it also cannot leave the tiles that are looked at
@@ -96,13 +96,13 @@ def _fluxes(z, h, hu, hv, qx, qy, mu, mv, band_run, run_low, run_high, wall, rim
     """Mass fluxes into `qx`, `qy`; what each cell gains of momentum (per dt / cell) into `mu`, `mv`."""
     rows, columns = z.shape
     for j in range(rows):
-        band = j // k.BAND
+        band = j // tiles.BAND
         for r in range(band_run[band], band_run[band + 1]):
             for i in range(run_low[r], run_high[r]):
                 mu[j, i] = 0.0
                 mv[j, i] = 0.0
     for j in range(rows):
-        band = j // k.BAND
+        band = j // tiles.BAND
         for r in range(band_run[band], band_run[band + 1]):
             lo, hi = run_low[r], run_high[r]
             for i in range(lo, hi):
@@ -160,7 +160,7 @@ def _limited(h, qx, qy, band_run, run_low, run_high, rate):
     """Scale what cells give that would lose more than they hold; returns how many."""
     found = 0
     for j in range(h.shape[0]):
-        band = j // k.BAND
+        band = j // tiles.BAND
         for r in range(band_run[band], band_run[band + 1]):
             for i in range(run_low[r], run_high[r]):
                 out = max(qx[j, i + 1], 0.0) - min(qx[j, i], 0.0)
@@ -187,7 +187,7 @@ def _update(
     deepest, fastest = 0.0, 0.0
     uniform = gn2.shape[0] == 1
     for j in range(h.shape[0]):
-        band = j // k.BAND
+        band = j // tiles.BAND
         for r in range(band_run[band], band_run[band + 1]):
             for i in range(run_low[r], run_high[r]):
                 new = h[j, i] + (
@@ -220,8 +220,8 @@ def _rims(
         j, i, side = edge_row[e], edge_column[e], edge_side[e]
         at = j if side < 2 else i
         depth = h[j, i]
-        if edge_kind[e] == k.EDGE_STAGE:
-            level = k._value(
+        if edge_kind[e] == sources.EDGE_STAGE:
+            level = sources.value_at(
                 series_t[edge_series[e]], series_v[edge_series[e]], series_n[edge_series[e]], t
             )
             rim_kind[side, at] = RIM_STATE
@@ -246,7 +246,7 @@ def advance(
     series_t, series_v, series_n, series_grow,
     rain_t, rain_v, rain_factor, rain_open, totals,
 ):  # fmt: skip
-    """As `_kernels.advance`; `clock[5]` is the greatest sum of wave speeds |u| + |v| + 2c (m/s)."""
+    """As `steps.advance`; `clock[5]` is the greatest sum of wave speeds |u| + |v| + 2c (m/s)."""
     columns = z.shape[1]
     one = np.ones((1, 1))
     rained = rain_t.size > 0
@@ -257,16 +257,16 @@ def advance(
         rise, speed = 0.0, max(clock[5], 2.0 * np.sqrt(G * 0.02))
         for p in range(point_kind.size):
             rise = max(rise, point_rise[p])
-            if point_kind[p] == k.WEIR or point_kind[p] == k.LEVEL:
+            if point_kind[p] == sources.WEIR or point_kind[p] == sources.LEVEL:
                 s = point_series[p]
                 if t + dt_max >= series_grow[s, 0]:
-                    level = k._value(series_t[s], series_v[s], series_n[s], t)
+                    level = sources.value_at(series_t[s], series_v[s], series_n[s], t)
                     depth = max(0.0, level - z[point_row[p], point_column[p]])
                     speed = max(speed, 2.0 * np.sqrt(G * depth))
         for e in range(edge_kind.size):
-            if edge_kind[e] == k.EDGE_STAGE:
+            if edge_kind[e] == sources.EDGE_STAGE:
                 s = edge_series[e]
-                level = k._value(series_t[s], series_v[s], series_n[s], t)
+                level = sources.value_at(series_t[s], series_v[s], series_n[s], t)
                 depth = max(0.0, level - z[edge_row[e], edge_column[e]])
                 speed = max(speed, 3.0 * np.sqrt(G * depth))
         dt = min(dt_max, CFL * cell / speed)
@@ -279,15 +279,17 @@ def advance(
         end = stop if dt == left else t + dt
         add = 0.0
         if rained:
-            amount = k._steps_integral(rain_t, rain_v, rain_t.size, t, end)
+            amount = sources.steps_integral(rain_t, rain_v, rain_t.size, t, end)
             if rain_factor.size > 1:
-                totals[k.RAIN] += k._rain_map(h, rain_factor, clock[4], clock[4] + amount, 1.0)
+                totals[sources.RAIN] += sources.rain_on(
+                    h, rain_factor, clock[4], clock[4] + amount, 1.0
+                )
                 clock[4] += amount
             else:
                 add = amount
-                totals[k.RAIN] += add * rain_open
+                totals[sources.RAIN] += add * rain_open
         if point_kind.size:
-            k._points(
+            sources.enter_points(
                 t, dt, z, h, one, 1.0, point_kind, point_row, point_column, point_part, point_series,
                 point_carry, series_t, series_v, series_n, series_grow, cell, totals,
             )  # fmt: skip
@@ -305,20 +307,26 @@ def advance(
             z, h, hu, hv, qx, qy, mu, mv, gn2, band_run, run_low, run_high, rate, dt, add, wall,
         )  # fmt: skip
         if edge_kind.size:
-            k._count_edges(h, qx, qy, rate, 1.0, edge_side, edge_row, edge_column, totals)
+            sources.count_edges(h, qx, qy, rate, 1.0, edge_side, edge_row, edge_column, totals)
         clock[0], clock[1], clock[2], clock[5] = end, deepest, dt, fastest
         counts[0] += 1
         counts[1] += counts[3]
         if not (deepest < deepest_allowed and fastest < 1e4):
             return 1
-        if not everywhere and counts[0] % k.REFRESH == 0:
-            new = k.wet_tiles(h, least, always, active)
-            k.quieten(active, new, qx, qy)
+        if not everywhere and counts[0] % tiles.REFRESH == 0:
+            new = tiles.wet_tiles(h, least, always, active)
+            tiles.quieten(active, new, qx, qy)
             for b in range(active.shape[0]):
                 for c in range(active.shape[1]):
                     if active[b, c] and not new[b, c]:
-                        hu[b * k.BAND : (b + 1) * k.BAND, c * k.TILE : (c + 1) * k.TILE] = 0.0
-                        hv[b * k.BAND : (b + 1) * k.BAND, c * k.TILE : (c + 1) * k.TILE] = 0.0
+                        hu[
+                            b * tiles.BAND : (b + 1) * tiles.BAND,
+                            c * tiles.TILE : (c + 1) * tiles.TILE,
+                        ] = 0.0
+                        hv[
+                            b * tiles.BAND : (b + 1) * tiles.BAND,
+                            c * tiles.TILE : (c + 1) * tiles.TILE,
+                        ] = 0.0
             active[:] = new
-            counts[3] = k.runs_of(active, columns, band_run, run_low, run_high) * k.BAND
+            counts[3] = tiles.runs_of(active, columns, band_run, run_low, run_high) * tiles.BAND
     return 0

@@ -1,0 +1,110 @@
+"""Which part of the grid is computed: tiles that are wet or that water can reach, and their runs."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+BAND = 16  # rows of a tile
+TILE = 64  # columns of a tile
+REFRESH = 8  # steps between two looks at which tiles are wet; must stay below BAND - 2
+
+
+@njit(cache=True)
+def wet_tiles(h, least, always, active):
+    """Which tiles must be computed: the wet ones, and those that water can reach before the next look.
+
+    `active` is what was computed so far (water is nowhere else); returns the new map.
+    """
+    rows, columns = h.shape
+    down, across = active.shape
+    new = always.copy()
+    reach = REFRESH + 2
+    seen = np.zeros(TILE, np.bool_)
+    for b in range(down):
+        for c in range(across):
+            if not active[b, c]:
+                continue
+            j0, j1 = b * BAND, min(rows, (b + 1) * BAND)
+            i0, i1 = c * TILE, min(columns, (c + 1) * TILE)
+            top, bottom = j1, j0 - 1
+            seen[:] = False
+            for j in range(j0, j1):
+                hit = False
+                for i in range(i0, i1):
+                    w = h[j, i] > least
+                    seen[i - i0] |= w
+                    hit |= w
+                if hit:
+                    top = min(top, j)
+                    bottom = j
+            if bottom < j0:
+                continue
+            left, right = TILE, -1
+            for i in range(i1 - i0):
+                if seen[i]:
+                    left = min(left, i)
+                    right = i
+            n = 1 if top - j0 < reach else 0
+            s = 1 if j1 - 1 - bottom < reach else 0
+            w = 1 if left < reach else 0
+            e = 1 if i1 - i0 - 1 - right < reach else 0
+            for bb in range(max(0, b - n), min(down, b + s + 1)):
+                for cc in range(max(0, c - w), min(across, c + e + 1)):
+                    new[bb, cc] = True
+    return new
+
+
+@njit(cache=True)
+def runs_of(active, columns, band_run, run_low, run_high):
+    """Write the runs of active columns of every band; returns the number of active cells / BAND."""
+    total, r = 0, 0
+    for b in range(active.shape[0]):
+        band_run[b] = r
+        c = 0
+        while c < active.shape[1]:
+            if active[b, c]:
+                low = c
+                while c < active.shape[1] and active[b, c]:
+                    c += 1
+                run_low[r], run_high[r] = low * TILE, min(columns, c * TILE)
+                total += run_high[r] - run_low[r]
+                r += 1
+            else:
+                c += 1
+    band_run[active.shape[0]] = r
+    return total
+
+
+@njit(cache=True)
+def quieten(old, new, qx, qy):
+    """Discharges of tiles that fell dry are nil, also on their rim."""
+    rows, columns = qx.shape[0], qy.shape[1]
+    for b in range(old.shape[0]):
+        for c in range(old.shape[1]):
+            if old[b, c] and not new[b, c]:
+                j0, j1 = b * BAND, min(rows, (b + 1) * BAND)
+                i0, i1 = c * TILE, min(columns, (c + 1) * TILE)
+                qx[j0:j1, i0 : i1 + 1] = 0
+                qy[j0 : j1 + 1, i0:i1] = 0
+
+
+@njit(cache=True)
+def partition(band_run, run_low, run_high, rows, starts):
+    """Cut the rows at bands into `starts.size − 1` blocks of about equal active cells."""
+    bands = band_run.size - 1
+    blocks = starts.size - 1
+    total = 0
+    for r in range(band_run[bands]):
+        total += run_high[r] - run_low[r]
+    starts[0], starts[blocks] = 0, rows
+    done, k = 0, 1
+    for b in range(bands):
+        for r in range(band_run[b], band_run[b + 1]):
+            done += run_high[r] - run_low[r]
+        while k < blocks and done * blocks >= k * total and b + 1 < bands:
+            starts[k] = (b + 1) * BAND
+            k += 1
+    while k < blocks:
+        starts[k] = starts[k - 1]
+        k += 1
