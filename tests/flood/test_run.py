@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -157,18 +158,22 @@ def _nan(values: np.ndarray, *where: slice) -> np.ndarray:
 
 
 BAD = [
-    ("duration_h = 0.5", "duration_h = -1", "flood_bad_value"),
-    ("duration_h = 0.5", "durationh = 1", "flood_bad_value"),
-    ("duration_h = 0.5", "manning_n = 0", "flood_bad_value"),
-    ("duration_h = 0.5", "manning_n = nan", "flood_bad_value"),
-    ("duration_h = 0.5", "cell_size_m = 0", "flood_bad_value"),
+    ("duration_h = 0.5", "duration_h = -1", "flood_out_of_range"),
+    ("duration_h = 0.5", "durationh = 1", "flood_unknown_key"),
+    ("duration_h = 0.5", "manning_n = 0", "flood_out_of_range"),
+    ("duration_h = 0.5", "manning_n = nan", "flood_no_number"),
+    ("duration_h = 0.5", "cell_size_m = 0", "flood_out_of_range"),
     ("[0, 30], [0.2, 0]", "[0, -3], [0.2, 0]", "flood_series_negative"),
     ("[0, 30], [0.2, 0]", "[0, 3], [0, 0]", "flood_series_time"),
     ("[0.1, 20], [0.5, 5]", "[0.1, 20], [0.05, 5]", "flood_series_time"),
-    ("[0.1, 20]", "[0.1, nan]", "flood_bad_value"),
+    ("[0.1, 20]", "[0.1, nan]", "flood_no_number"),
     ("at = [1300, 1900]", "at = [13000, 1900]", "flood_outside"),
     ('crs = "EPSG:6677"', "", "flood_not_lon_lat"),
     ('crs = "EPSG:6677"', 'crs = "JGD"', "flood_bad_crs"),
+    ('crs = "EPSG:6677"', 'crs = "EPSG:99999999"', "flood_bad_crs"),
+    ("duration_h = 0.5", 'buildings = "blocks"', "flood_no_choice"),
+    ("duration_h = 0.5", 'manning_n = "grass"', "flood_no_number"),
+    ("[flood.rain]", "[flood.rain]\nrasters = [[0, 'a.tif']]", "flood_one_of"),
     ('terrain = "terrain.tif"', 'terrain = "other.tif"', "flood_no_file"),
     ('type = "open"', 'type = "stage"', "flood_bad_value"),
     ("[flood]", "[flood", "flood_not_toml"),
@@ -187,7 +192,32 @@ def test_a_wrong_scenario_is_refused_with_its_field(
     with pytest.raises(BadInputError) as caught:
         runs.run(read(path), tmp_path / "out")
     assert caught.value.key == key
+    assert key == "flood_not_toml" or "flood." in str(caught.value)
+    assert not re.search(r"constrained|list\[|Input should", caught.value.message("ja"))
     assert not (tmp_path / "out" / "summary.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("flood", "said"),
+    [
+        ("[[flood.breach]]\nat = [1, 2]\nriver_stage_m = [[0, 5]]", "flood.breach.0.width_m"),
+        ("manning_n = { rastr = 'n.tif' }", "flood.manning_n"),
+        ("manning_n = -1", "> 0"),
+    ],
+)
+def test_what_is_wrong_is_named_as_it_is_written(tmp_path: Path, flood: str, said: str) -> None:
+    with pytest.raises(BadInputError) as caught:
+        read(write(tmp_path, flood))
+    assert said in str(caught.value)
+    assert "float" not in str(caught.value)
+
+
+def test_a_scenario_without_water_says_so(tmp_path: Path) -> None:
+    terrain(tmp_path / "terrain.tif")
+    dry = write(tmp_path, 'terrain = "terrain.tif"\nduration_h = 0.02\n')
+    assert "no_water" in runs.run(read(dry), tmp_path / "out")["notes"]
+    wet = write(tmp_path, 'terrain = "terrain.tif"\nduration_h = 0.02\ninitial_depth_m = 0.2\n')
+    assert "no_water" not in runs.run(read(wet), tmp_path / "out")["notes"]
 
 
 def test_a_scenario_without_flood_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pyproj.exceptions import ProjError
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 
@@ -35,15 +36,17 @@ class Map:
         self.epsg: int | None = None
         if code is not None:
             digits = code.upper().removeprefix("EPSG:")
-            if not digits.isdigit():
-                raise BadInputError("flood_bad_crs", place="flood.crs", given=code)
-            self.epsg = int(digits)
+            try:
+                self.epsg = int(digits)
+                crs.transformer(self.epsg, ground.epsg)
+            except (ValueError, ProjError) as e:
+                raise BadInputError("flood_bad_crs", place="flood.crs", given=code) from e
 
-    def metres(self, at: Position) -> tuple[float, float]:
+    def metres(self, at: Position, field: str) -> tuple[float, float]:
         """East and north of a position in the grid's CRS."""
         if self.epsg is None:
             if not (-180 <= at[0] <= 180 and -90 <= at[1] <= 90):
-                raise BadInputError("flood_not_lon_lat", x=at[0], y=at[1])
+                raise BadInputError("flood_not_lon_lat", place=field, x=at[0], y=at[1])
             x, y = crs.project(at[0], at[1], self.ground.epsg)
             return float(x), float(y)
         if self.epsg == self.ground.epsg:
@@ -57,7 +60,7 @@ class Map:
         Raises:
             BadInputError: outside the terrain, or on a cell without ground (a wall).
         """
-        x, y = self.metres(at)
+        x, y = self.metres(at, field)
         a, _, c, _, e, f = self.ground.transform
         row, column = int(np.floor((y - f) / e)), int(np.floor((x - c) / a))
         rows, columns = self.ground.shape
@@ -98,7 +101,7 @@ class Map:
         a, _, c, _, e, f = self.ground.transform
         rows, columns = self.ground.shape
         found: dict[tuple[int, int], None] = {}
-        points = [self.metres(p) for p in line]
+        points = [self.metres(p, field) for p in line]
         for given, (x, y) in zip(line, points, strict=True):
             row, column = (y - f) / e, (x - c) / a
             if not (0 <= row < rows and 0 <= column < columns):
@@ -262,7 +265,7 @@ def _rain_area(scenario: Scenario, ground: Ground) -> NDArray[np.bool_] | None:
     if ring is None:
         return None
     place = Map(scenario, ground)
-    corners = [place.metres(at) for at in ring]
+    corners = [place.metres(at, "flood.rain.area") for at in ring]
     inside = rasterize(
         [({"type": "Polygon", "coordinates": [[*corners, corners[0]]]}, 1)], out_shape=ground.shape,
         transform=Affine(*ground.transform), fill=0, dtype="uint8",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from citymap.flood.ground import Ground
-    from citymap.flood.scenario import Scenario
+    from citymap.flood.scenario import Flood, Scenario
 
 NOTE = "flood"
 
@@ -37,6 +37,11 @@ def threads() -> int:
 def zone_of(city: Path | None) -> int | None:
     """The EPSG code of a city's zone."""
     return Workspace(city).city().epsg if city is not None and Workspace(city).exists() else None
+
+
+def _brings_water(flood: Flood) -> bool:
+    held = any(boundary.type == "stage" for boundary in flood.boundary)
+    return bool(flood.rain or flood.inflow or flood.breach or held or flood.initial_depth_m != 0)
 
 
 def setup(scenario: Scenario, land: Ground) -> solver.Solver:
@@ -102,6 +107,8 @@ def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -
     total = flood.duration_h * 3600.0
     prepare_kernels(flood.scheme if flood.scheme == "hllc" else flood.precision, progress, total)
     progress.update(0.0, total, NOTE)
+    if not _brings_water(flood):
+        land.notes.append("no_water")
     made = setup(scenario, land)
     rains = forcing.rains(scenario, land)
     if rains and rains[0][0] == 0.0:

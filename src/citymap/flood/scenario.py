@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -176,6 +177,54 @@ class Scenario:
         raise BadInputError("flood_no_file", place=field, name=name)
 
 
+BOUNDS = {
+    "greater_than": ("gt", ">"), "greater_than_equal": ("ge", "≥"),
+    "less_than": ("lt", "<"), "less_than_equal": ("le", "≤"),
+}  # fmt: skip
+NO_NUMBER = {"finite_number", "float_type", "float_parsing"}
+
+
+def _written(loc: Sequence[str | int], data: object) -> str:
+    """Where an error lies, in the words of the file: without what pydantic calls its alternatives."""
+    parts: list[str] = []
+    at: Any = data
+    for part in loc:
+        if (isinstance(at, dict) and part in at) or (
+            isinstance(at, list) and isinstance(part, int) and part < len(at)
+        ):
+            at = at[part]
+            parts.append(str(part))
+    return ".".join(parts)
+
+
+def _refused(error: ValidationError, data: object, place: str) -> BadInputError:
+    """What is wrong in words of ours; of several alternatives the one whose bound was missed."""
+    told = error.errors()
+    first = next((e for e in told if e["type"] in {*BOUNDS, "finite_number"}), told[0])
+    kind, field, given = first["type"], _written(first["loc"], data), first.get("input")
+    if kind == "missing":
+        missing = f"{field}.{first['loc'][-1]}"
+        return BadInputError("flood_missing_key", place=place, field=missing)
+    if kind == "extra_forbidden":
+        return BadInputError("flood_unknown_key", place=place, field=field)
+    if kind in BOUNDS:
+        name, sign = BOUNDS[kind]
+        bound = f"{sign} {first['ctx'][name]:g}"
+        return BadInputError(
+            "flood_out_of_range", place=place, field=field, given=given, bound=bound
+        )
+    if kind in NO_NUMBER:
+        return BadInputError("flood_no_number", place=place, field=field, given=given)
+    if kind == "literal_error":
+        known = str(first["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
+        return BadInputError("flood_no_choice", place=place, field=field, given=given, known=known)
+    reason = first["msg"].removeprefix("Value error, ")
+    one, either, other = reason.partition(" or ")
+    if kind == "value_error" and either:
+        return BadInputError("flood_one_of", place=place, field=field, one=one, other=other)
+    return BadInputError("flood_bad_value", place=place, field=field, reason=reason, given=given)
+
+
 def parse(text: str, *, place: str, home: Path, city: Path | None = None) -> Scenario:
     """A scenario from the text of its file.
 
@@ -191,15 +240,7 @@ def parse(text: str, *, place: str, home: Path, city: Path | None = None) -> Sce
     try:
         read = _File.model_validate(data)
     except ValidationError as e:
-        first = e.errors()[0]
-        field = ".".join(str(p) for p in first["loc"])
-        raise BadInputError(
-            "flood_bad_value",
-            place=place,
-            field=field,
-            reason=first["msg"],
-            given=first.get("input"),
-        ) from e
+        raise _refused(e, data, place) from e
     return Scenario(read.scenario, read.flood, text, home, city)
 
 
