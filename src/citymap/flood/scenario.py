@@ -189,9 +189,8 @@ def _written(loc: Sequence[str | int], data: object) -> str:
     parts: list[str] = []
     at: Any = data
     for part in loc:
-        if (isinstance(at, dict) and part in at) or (
-            isinstance(at, list) and isinstance(part, int) and part < len(at)
-        ):
+        inside = range(len(at)) if isinstance(at, list) else at if isinstance(at, dict) else ()
+        if part in inside:
             at = at[part]
             parts.append(str(part))
     return ".".join(parts)
