@@ -134,6 +134,8 @@ function choose(where: Where, look: boolean): void {
     placeNote = '';
     draft.where = where;
     missing = '';
+    const asked = document.querySelector('#missing');
+    if (asked) asked.textContent = ''; // it was asked for, and is there now
     map?.show(where, where.accuracy, look);
     keep();
   }
@@ -270,7 +272,7 @@ function showPhotos(): void {
   const full = draft.photos.length >= data!.limits.photos;
   document.querySelector<HTMLElement>('#photo-add')!.hidden = full;
   document.querySelector('#photos')!.replaceChildren(
-    ...shown.map((url, i) => el('figure', {}, el('img', {src: url, alt: t('list.photos', {n: i + 1})}),
+    ...shown.map((url, i) => el('figure', {}, el('img', {src: url, alt: `${t('photo')} ${i + 1}`}),
       el('button', {
         type: 'button', 'aria-label': t('photo.remove', {n: i + 1}),
         onclick: () => {
@@ -347,6 +349,8 @@ function itemRow(item: Item): HTMLElement {
     acts.append(el('button', {
       type: 'button',
       onclick: async () => {
+        const begun = draft.category || draft.where || draft.text.trim() || draft.photos.length;
+        if (begun && !confirm(t('list.edit.sure'))) return;
         const {said} = item;
         draft = {
           ...fresh(), category: said.category, photos: item.photos, depth: said.depth_m, severity: said.severity, text: said.text,
@@ -365,7 +369,7 @@ function itemRow(item: Item): HTMLElement {
     acts.append(el('button', {
       type: 'button',
       onclick: async () => {
-        if (waits && !confirm(t('list.remove.sure'))) return;
+        if (item.state !== 'accepted' && !confirm(t('list.remove.sure'))) return;
         await queue.remove(item.id);
         await refresh();
       }
@@ -424,11 +428,12 @@ function render(): void {
   document.documentElement.dataset.words = lang();
   document.title = t('title');
   const y = scrollY;
+  const focused = focusable().indexOf(document.activeElement as HTMLElement);
   map = null;
   const said = toast ? el('p', {class: toast.bad ? 'toast bad' : 'toast', role: 'status', id: 'toast'}, toast.text) : null;
   const parts: (Node | null)[] = [...header()];
   if (!data) {
-    parts.push(el('div', {class: 'blank', role: 'alert'}, el('p', {}, t('data.none')), el('button', {type: 'button', class: 'big', onclick: () => location.reload()}, t('reload'))));
+    parts.push(el('p', {class: 'urgent'}, t('urgent')), el('div', {class: 'blank', role: 'alert'}, el('p', {}, t('data.none')), el('button', {type: 'button', class: 'big', onclick: () => location.reload()}, t('reload'))));
   } else if (view === 'new') {
     const category = data.categories.find((c) => c.code === draft.category);
     parts.push(said, el('p', {class: 'urgent'}, t('urgent')), whatCard(), whereCard(), photoCard(), moreCard(category), foot());
@@ -442,8 +447,14 @@ function render(): void {
     sayPlace();
     showPhotos();
   }
+  if (focused >= 0) focusable()[focused]?.focus({preventScroll: true}); // what was pressed stands before what its choice adds
   scrollTo(0, y);
 }
+
+const focusable = (): HTMLElement[] => [...app.querySelectorAll<HTMLElement>('button, input, select, textarea, canvas')];
+
+/** Whether the list of categories and the map are whole: a form without them could not be filled in. */
+const whole = (form: Form | null): Form | null => (Array.isArray(form?.categories) && form.limits && form.city && Array.isArray(form.map?.bbox) ? form : null);
 
 async function start(): Promise<void> {
   setLang(firstLang(new URLSearchParams(location.search).get('lang'), store.get('citymap.report.lang'), navigator.languages));
@@ -452,7 +463,7 @@ async function start(): Promise<void> {
       (made) => (registration = made as Syncing), () => undefined
     );
   }
-  data = await fetch(new URL('../api/reports/form.json', base)).then((answer) => (answer.ok ? (answer.json() as Promise<Form>) : null)).catch(() => null);
+  data = await fetch(new URL('../api/reports/form.json', base)).then((answer) => (answer.ok ? (answer.json() as Promise<Form>) : null)).then(whole).catch(() => null);
   draft = {...fresh(), ...((await queue.recall<Draft>('draft').catch(() => undefined)) ?? {})};
   if (draft.category && !data?.categories.some((c) => c.code === draft.category)) draft.category = null;
   items = await queue.items().catch(() => []);

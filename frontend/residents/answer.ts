@@ -40,7 +40,7 @@ export function ordered(shelters: Shelter[], opening: (id: string) => Opening, a
 }
 
 export function openingWords(opening: Opening): string {
-  const people = opening.head_count === null || opening.state === 'unknown' ? '' : ` ${t('people', {n: opening.head_count})}`;
+  const people = opening.head_count === null || opening.state === 'unknown' ? '' : ` · ${t('people', {n: opening.head_count})}`;
   return t(`open_${opening.state}`) + people;
 }
 
@@ -101,8 +101,8 @@ function shelterCard(place: Place, s: Shelter, number: number, live: Live, stays
 
 export type Actions = {floor: number | null; setFloor: (n: number) => void; setHazard: (h: string) => void; showWay: (n: number) => void};
 
-/** The whole answer; the verdict first. */
-export function answer(place: Place, label: string, live: Live, act: Actions): HTMLElement {
+/** The whole answer: the order that holds now, then the verdict. */
+export function answer(place: Place, label: string, live: Live, order: HTMLElement | null, act: Actions): HTMLElement {
   const active = live.now !== null && live.now.order.mode !== 'normal';
   const shelters = ordered(place.shelters, (id) => live.opening(id), active);
   place.shelters = shelters;
@@ -116,6 +116,7 @@ export function answer(place: Place, label: string, live: Live, act: Actions): H
   const sets = [...place.sets].sort((a, b) => (b.depth_m ?? (b.state === 'inside' ? 99 : -1)) - (a.depth_m ?? (a.state === 'inside' ? 99 : -1)));
   const worst = sets.find((s) => s.state === 'inside');
   const box = el('section', {class: 'answer', id: 'answer', tabindex: '-1', 'aria-labelledby': 'answer-title'},
+    order,
     el('h2', {id: 'answer-title'}, label),
     el('p', {class: `verdict ${place.verdict}`}, t(`verdict_${place.verdict}`)),
     worst ? el('p', {class: 'lead'}, `${depthWords(worst)}${worst.duration_h ? ` · ${durationWords(worst.duration_h)}` : ''}`) : null,

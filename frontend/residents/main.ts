@@ -1,12 +1,12 @@
 /** The residents' page: the order first, then the place in words, then a map. */
 import type {AreaData} from '../light/area';
 import {el} from '../src/ui/dom';
-import {answer, shelterName} from './answer';
+import {answer, openingWords, shelterName} from './answer';
 import {noWalking} from './leave_by';
 import {ask, OutsideMap, type Place, type Site} from './record';
 import {type Hit, Search, type SearchFile} from './search';
 import type {SmallMap} from './small_map';
-import {Live, type Status} from './status';
+import {Live, type Order, type Status} from './status';
 import {type Household, NOBODY, timeline} from './timeline';
 import {gaugeWords, stateAt, warningLines} from './water';
 import {fetched, firstLanguage, htmlLang, lang, likely, load, moment, t} from './words';
@@ -58,12 +58,14 @@ const cityName = (): string => (['ja', 'easy'].includes(lang()) || !site.name_en
 
 // -- the order ---------------------------------------------------------------------------------------
 
+const districtNames = (order: Order): string => order.districts.map((d) => d.name).join(['ja', 'easy', 'zh-Hans'].includes(lang()) ? '、' : ', ');
+
 function orderParts(status: Status): HTMLElement[] {
   const {order} = status;
   if (order.mode === 'normal') return [];
   const drill = order.mode === 'drill';
   const own = order.message[lang()] ?? order.message[htmlLang()] ?? order.message.ja ?? '';
-  const names = order.districts.map((d) => d.name).join(['ja', 'easy', 'zh-Hans'].includes(lang()) ? '、' : ', ');
+  const names = districtNames(order);
   const here = place?.district && order.districts.some((d) => d.id === place!.district!.id);
   const parts: (HTMLElement | null)[] = [
     el('p', {class: 'kind'}, t(drill ? 'order_drill' : 'order_disaster')),
@@ -74,6 +76,18 @@ function orderParts(status: Status): HTMLElement[] {
     order.since ? el('p', {class: 'quiet'}, t('order_since', {time: moment(order.since)})) : null
   ];
   return parts.filter((p) => p !== null);
+}
+
+/** The order again at the head of the answer: whoever reads it has scrolled past the banner. */
+function orderInShort(at: Place): HTMLElement | null {
+  if (!heard) return null;
+  if (!live.now) return el('p', {class: 'order-short unknown'}, t('status_unknown'));
+  const {order} = live.now;
+  if (order.mode === 'normal') return null;
+  const here = !order.districts.length || order.districts.some((d) => d.id === at.district?.id);
+  const level = order.level === null ? '' : `${order.mode === 'drill' ? `【${t('drill_mark')}】` : ''}${t(`level_${order.level}`)}`;
+  const where = here ? t('order_here') : t('order_where', {names: districtNames(order)});
+  return el('p', {class: `order-short ${order.mode}`}, el('strong', {}, level || t(order.mode === 'drill' ? 'order_drill' : 'order_disaster')), el('span', {}, where));
 }
 
 function drawBanner(): void {
@@ -156,6 +170,20 @@ function drawResults(): void {
   );
 }
 
+/** The answer; a page that was open while the site was published anew asks the new version. */
+async function answered(lon: number, lat: number, hazard: string | null): Promise<Place> {
+  try {
+    return await ask(root, site, lon, lat, hazard);
+  } catch (error) {
+    if (error instanceof OutsideMap || !site.data) throw error;
+    const newer = (await (await fetch(new URL('site.json', root), {cache: 'no-cache'})).json()) as Site;
+    if (newer.data === site.data) throw error;
+    site = newer;
+    search = area = null;
+    return ask(root, site, lon, lat, hazard);
+  }
+}
+
 async function choose(lon: number, lat: number, name: string, hazard: string | null = null, middle = ''): Promise<void> {
   const mine = ++asking;
   hits = null;
@@ -163,7 +191,7 @@ async function choose(lon: number, lat: number, name: string, hazard: string | n
   drawResults();
   shown.replaceChildren(el('p', {class: 'busy', role: 'status'}, t('loading')));
   try {
-    const found = await ask(root, site, lon, lat, hazard);
+    const found = await answered(lon, lat, hazard);
     if (mine !== asking) return;
     place = found;
     ruledBefore = ruled();
@@ -201,19 +229,23 @@ function drawAnswer(): void {
   drawWarnings();
   if (!place) return;
   const open = [...shown.querySelectorAll('details')].map((d) => d.open);
+  const focused = focusable().indexOf(document.activeElement as HTMLElement);
   shown.replaceChildren(
     middleOf ? el('p', {class: 'warn'}, t('district_note', {name: middleOf})) : '',
-    answer(place, label, live, {
+    answer(place, label, live, orderInShort(place), {
       floor, setFloor: (n) => (floor = n), setHazard: (h) => void choose(place!.lon, place!.lat, label, h, middleOf), showWay: (n) => void drawMap(n, true)
     }),
     mapBox,
     el('div', {class: 'after'},
       el('a', {class: 'button', href: mapUrl(place)}, t('map_3d')),
       el('button', {type: 'button', class: 'plain', onclick: drawTimeline}, t('timeline')),
-      el('button', {type: 'button', class: 'plain', onclick: () => window.print()}, t('print_page')))
+      el('button', {type: 'button', class: 'plain', onclick: () => printed('answer')}, t('print_page')))
   );
   [...shown.querySelectorAll('details')].forEach((d, i) => (d.open = open[i] ?? false));
+  if (focused >= 0) focusable()[focused]?.focus({preventScroll: true}); // a minute's news takes nobody's place from them
 }
+
+const focusable = (): HTMLElement[] => [...shown.querySelectorAll<HTMLElement>('a, button, input, select, summary, [tabindex]')];
 
 /** This page with the place, for a QR code on paper; what stands behind # never reaches a server. */
 function pageUrl(): string {
@@ -223,7 +255,8 @@ function pageUrl(): string {
   return url.href;
 }
 
-const mapUrl = (at: Place): string => `${new URL('map/', root).href}?lang=${htmlLang() === 'ja' ? 'ja' : 'en'}#v=17/${at.lat.toFixed(5)}/${at.lon.toFixed(5)}/0/50`;
+const mapLang = (): string => (['ja', 'easy'].includes(lang()) ? lang() : 'en'); // what the map and the form speak
+const mapUrl = (at: Place): string => `${new URL('map/', root).href}?lang=${mapLang()}#v=17/${at.lat.toFixed(5)}/${at.lon.toFixed(5)}/0/50`;
 
 function getMap(): Promise<SmallMap> {
   area ??= (async () => {
@@ -262,13 +295,17 @@ async function drawMap(way: number, look = false): Promise<void> {
   }
 }
 
+function printed(what: 'answer' | 'timeline'): void {
+  document.body.dataset.print = what;
+  window.print();
+  delete document.body.dataset.print;
+}
+
 function drawTimeline(): void {
   let box = document.querySelector<HTMLElement>('.household');
   box?.remove();
   box = timeline(place, label, household, (w) => (household = w), () => {
-    document.body.dataset.print = 'timeline';
-    window.print();
-    delete document.body.dataset.print;
+    printed('timeline');
   }, pageUrl());
   shown.append(box);
   box.querySelector('h2')!.scrollIntoView({block: 'start'});
@@ -297,7 +334,7 @@ function drawFoot(): void {
     el('p', {}, t('footer')),
     el('p', {class: 'quiet'}, status ? t('status_of', {time: moment(status.as_of)}) : heard ? t('status_unknown') : '', open.length ? ` · ${t('open_list')}: ${open.length}` : ''),
     el('p', {class: 'quiet'}, t('data_of', {time: moment(site.made)})),
-    site.data ? '' : el('p', {}, el('a', {class: 'tall', href: new URL('report/', root).href}, t('report'))),
+    site.data ? '' : el('p', {}, el('a', {class: 'tall', href: new URL(`report/?lang=${mapLang()}`, root).href}, t('report'))),
     site.paper ? el('p', {}, el('a', {class: 'tall', href: new URL(['ja', 'easy'].includes(lang()) ? site.paper : `${site.paper}en.html`, root).href}, t('paper_maps'))) : ''
   );
 }
@@ -369,7 +406,7 @@ async function drawSignage(): Promise<void> {
     el('div', {class: 'banner'}, ...(status ? orderParts(status) : [el('p', {}, t('status_unknown'))])),
     el('main', {},
       el('section', {}, el('h2', {}, t('open_list')),
-      status && open.length ? el('ul', {}, ...open.map(([id, o]) => el('li', {}, `${names.get(id) ?? id}　${t(`open_${o.state}`)}${o.head_count === null ? '' : ` ${t('people', {n: o.head_count})}`}`))) : el('p', {}, status ? t('open_none') : t('status_unknown'))),
+      status && open.length ? el('ul', {}, ...open.map(([id, o]) => el('li', {}, `${names.get(id) ?? id}　${openingWords(o)}`))) : el('p', {}, status ? t('open_none') : t('status_unknown'))),
       el('section', {}, ...(warningLines(live) ? [el('h2', {}, t('water_warnings')), el('ul', {}, ...warningLines(live)!)] : []),
         ...signs())),
     el('footer', {}, el('p', {}, status ? t('status_of', {time: moment(status.as_of)}) : ''))
@@ -415,7 +452,10 @@ async function start(): Promise<void> {
     heard = true;
     drawBanner();
     drawFoot();
-    if (place) drawAnswer();
+    if (place) {
+      drawAnswer();
+      document.querySelector('#answer')?.scrollIntoView({block: 'start'}); // the banner came in above it
+    }
     if (!saves()) void getSearch().catch(() => undefined); // the service worker fetches it anyway: now it is there when a name is typed
   });
   setInterval(() => void refresh(), REFRESH_MS);

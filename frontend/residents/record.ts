@@ -69,7 +69,9 @@ async function fromFiles(data: URL, site: Site, lon: number, lat: number, hazard
   const {z, cells} = site.grid!;
   const [x, y] = tileOf(lon, lat, z);
   const answer = await fetch(new URL(`place/${x}/${y}.json`, data));
-  if (answer.status === 404) throw new OutsideMap();
+  const [west, south, east, north] = site.bbox;
+  const inside = lon >= west && lon <= east && lat >= south && lat <= north;
+  if (answer.status === 404 && !inside) throw new OutsideMap(); // inside, the file is gone: nothing is said of the place
   if (!answer.ok) throw new Error(String(answer.status));
   return fromTile((await answer.json()) as Tile, cells, lon, lat, hazard);
 }

@@ -2,10 +2,10 @@ import {readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 
 import {parse} from 'smol-toml';
-import {describe, expect, it} from 'vitest';
+import {describe, expect, it, vi} from 'vitest';
 
 import {depthWords, floorWords, ordered, spoken} from '../residents/answer';
-import {fromTile, type HazardSet, type Place, type Shelter, tileOf, wind, within} from '../residents/record';
+import {ask, fromTile, type HazardSet, OutsideMap, type Place, type Shelter, type Site, tileOf, wind, within} from '../residents/record';
 import {folded, Search} from '../residents/search';
 import {ageOf, Live, type Status, understood} from '../residents/status';
 import {NOBODY, steps} from '../residents/timeline';
@@ -193,6 +193,17 @@ describe('an answer that is read in a hurry', () => {
     const from = {lon: 139.88, lat: 36.55};
     const ways: [number, number, string][] = [[0, 1, 'n'], [1, 1, 'ne'], [1, 0, 'e'], [1, -1, 'se'], [0, -1, 's'], [-1, -1, 'sw'], [-1, 0, 'w'], [-1, 1, 'nw']];
     for (const [x, y, name] of ways) expect(wind(from, {lon: from.lon + (x * 0.01) / Math.cos((36.55 * Math.PI) / 180), lat: from.lat + y * 0.01})).toBe(name);
+  });
+});
+
+describe('a place whose file is not there', () => {
+  it('is outside the map only where it is outside', async () => {
+    const site = {data: 'data/x/', grid: {z: 17, cells: 3}, bbox: [139, 36, 140, 37]} as unknown as Site;
+    vi.stubGlobal('fetch', () => Promise.resolve(new Response('', {status: 404})));
+    const asked = (lon: number): Promise<unknown> => ask(new URL('http://x/'), site, lon, 36.5, null).catch((e: unknown) => e instanceof OutsideMap);
+    expect(await asked(138)).toBe(true);
+    expect(await asked(139.5)).toBe(false);
+    vi.unstubAllGlobals();
   });
 });
 

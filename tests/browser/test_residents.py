@@ -243,6 +243,33 @@ def test_a_broken_server_leaves_a_person_with_advice(page: Page, base: str) -> N
     assert "電話" in page.inner_text(".verdict.unknown")
 
 
+def test_a_page_whose_program_never_comes_still_gives_advice(page: Page, base: str) -> None:
+    page.route("**/home/assets/*.js", lambda route: route.fulfill(status=404, body=""))
+    page.goto(base)
+    assert page.inner_text("#app").strip()
+    page.locator("#fallback").wait_for(state="visible")
+    assert "ラジオ" in page.inner_text("#fallback")
+
+
+def test_an_order_stands_in_sight_with_the_answer_and_news_keeps_the_focus(
+    page: Page, base: str, store: Store
+) -> None:
+    try:
+        orders.give(store, "disaster", level=4, by="test")
+        asked(page, base)
+        page.locator("#answer .order-short").wait_for()
+        box = page.locator("#answer .order-short").bounding_box()
+        assert box and 0 <= box["y"] < 400
+        button = page.locator(".shelter button").first
+        button.focus()
+        page.evaluate("document.querySelector('#answer').dataset.old = '1'")
+        page.evaluate("dispatchEvent(new Event('online'))")
+        page.wait_for_selector("#answer:not([data-old])")
+        assert page.evaluate("document.activeElement.closest('.shelter') !== null")
+    finally:
+        orders.give(store, "normal", by="test")
+
+
 @pytest.mark.parametrize("lang", ["easy", "en", "zh-Hans", "ko", "vi", "pt"])
 def test_other_languages(page: Page, base: str, lang: str) -> None:
     asked(page, base, suffix=f"?lang={lang}")
