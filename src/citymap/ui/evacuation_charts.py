@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pydeck
@@ -19,6 +19,7 @@ from citymap.evacuation.compare import compared
 from citymap.evacuation.plans import Entry
 from citymap.evacuation.reading import Districts
 from citymap.i18n import t
+from citymap.ui import still_charts
 from citymap.ui.evacuation_desk import say_error
 from citymap.ui.map_frame import MapEvents
 from citymap.ui.speech import language, say
@@ -26,6 +27,9 @@ from citymap.workspace import Workspace
 
 DISTRICT, PRESSED = "evacuation_district", "evacuation_pressed"
 SHOWN_SHELTERS = 8
+STATE_COLOURS = {  # those of the playback; who has arrived has no dot there
+    "arrived": "#1f77b4", "en_route": "#5b1a8b", "waiting": "#6b6b6b", "stranded": "#d0021b",
+}  # fmt: skip
 SHOWN_DISTRICTS = 15
 
 
@@ -136,10 +140,10 @@ def _arrivals(plan: Entry) -> None:
         for n in rows
         if n != "t_h"
     }
-    data = {hours: rows["t_h"]} | {names[n]: rows[n] for n in names}
-    st.line_chart(
-        data, x=hours, y=list(names.values()), height=240, y_label=say("evacuation.head_count")
-    )
+    still_charts.over_time(
+        {names[n]: (rows["t_h"], rows[n]) for n in names}, x=hours, y=say("evacuation.head_count"),
+        colours={names[n]: STATE_COLOURS[n] for n in names},
+    )  # fmt: skip
     if plan.summary and plan.summary.get("replicates", 1) > 1:
         st.caption(say("evacuation.first_replicate"))
 
@@ -149,11 +153,13 @@ def _shelters(plan: Entry, duration_h: float) -> None:
     listed = reading.shelters(plan.result)
     times, filled = reading.occupancy(people(plan), listed[:SHOWN_SHELTERS], duration_h)
     hours = say("evacuation.hours")
-    names = {s.id: s.name or s.id for s in listed[:SHOWN_SHELTERS]}
-    data: dict[str, Sequence[float]] = {hours: times}
-    data |= {names[i]: filled[i] for i in filled}
-    st.line_chart(
-        data, x=hours, y=list(names.values()), height=240, y_label=say("evacuation.head_count")
+    named = Counter(s.name for s in listed)  # a school may be listed with its ground and its hall
+    names = {
+        s.id: s.name if s.name and named[s.name] == 1 else f"{s.name or ''} {s.id}".strip()
+        for s in listed[:SHOWN_SHELTERS]
+    }
+    still_charts.over_time(
+        {names[i]: (times, filled[i]) for i in filled}, x=hours, y=say("evacuation.head_count")
     )
     st.dataframe(
         [
@@ -178,16 +184,15 @@ def _stranded(plan: Entry, listed: Districts) -> None:
     st.markdown(
         "　".join(f"{say(f'evacuation.reason_{r}')}: **{n:,}**" for r, n in reasons.items())
     )
-    age, head = say("evacuation.age"), say("evacuation.head_count")
-    st.bar_chart({age: list(by_age), head: list(by_age.values())}, x=age, y=head, height=200)
+    head = say("evacuation.head_count")
+    st.caption(say("evacuation.by_age"))
+    still_charts.bars(list(by_age), {head: list(by_age.values())}, value=head)
     worst = list(by_district.items())[:SHOWN_DISTRICTS]
-    district = say("evacuation.district")
-    data: dict[str, Sequence[Any]] = {
-        district: [n or say("evacuation.no_district") for n, _ in worst]
-    }
-    data |= {a: [counts[a] for _, counts in worst] for a in by_age}
-    st.bar_chart(data, x=district, y=list(by_age), horizontal=True, sort=False, x_label=head, y_label=district,
-                 height=60 + 26 * len(worst))  # fmt: skip
+    st.caption(say("evacuation.by_district_age"))
+    still_charts.bars(
+        [n or say("evacuation.no_district") for n, _ in worst],
+        {a: [counts[a] for _, counts in worst] for a in by_age}, value=head, colours=still_charts.AGES,
+    )  # fmt: skip
 
 
 def _bottlenecks(plan: Entry, listed: Districts) -> None:
@@ -251,6 +256,7 @@ def compare(entries: Sequence[Entry], listed: Districts) -> None:
     except CitymapError as error:
         say_error(error)
         return
+    second = b + ("　" if a == b else "")  # columns and lines need names of their own
     stuck = found["counts"]["stranded"]
     key = "fewer" if stuck["difference"] < 0 else "more" if stuck["difference"] > 0 else "same"
     st.markdown(say(f"evacuation.{key}", a=a, b=b, people=f"{abs(stuck['difference']):,.0f}"))
@@ -262,7 +268,7 @@ def compare(entries: Sequence[Entry], listed: Districts) -> None:
         [
             {
                 say("evacuation.measure"): t(f"evacuation.{name}", language()), a: round(row["a"], 1),
-                b + ("　" if a == b else ""): round(row["b"], 1),
+                second: round(row["b"], 1),
                 say("evacuation.difference"): f"{row['difference']:+,.1f}",
                 say("evacuation.ci"): "{:+,.1f} – {:+,.1f}".format(*row["ci95"]) if "ci95" in row else "–",
             }
@@ -271,26 +277,23 @@ def compare(entries: Sequence[Entry], listed: Districts) -> None:
         hide_index=True, placeholder="–", width="stretch",
     )  # fmt: skip
     hours = say("evacuation.hours")
-    arrived = pd.concat([
-        pd.DataFrame({hours: rows["t_h"], say("evacuation.plan"): name, say("evacuation.came"): rows["arrived"]})
-        for name, rows in zip((a, b), both, strict=True)
-    ])  # fmt: skip
-    st.line_chart(
-        arrived, x=hours, y=say("evacuation.came"), color=say("evacuation.plan"), height=220
-    )
+    st.markdown(say("evacuation.arrivals"))
+    still_charts.over_time(
+        {n: (rows["t_h"], rows["arrived"]) for n, rows in zip((a, second), both, strict=True)},
+        x=hours, y=say("evacuation.came"), height=220,
+    )  # fmt: skip
     changed = {
         listed[i][0] if i in listed else i: n for i, n in found["stranded_by_district"].items() if n
     }
     if changed:
-        place, head = say("evacuation.district"), say("evacuation.difference")
+        head = say("evacuation.difference")
         order = sorted(changed, key=lambda n: -abs(changed[n]))[:SHOWN_DISTRICTS]
         st.markdown(say("evacuation.changed_districts"))
-        st.bar_chart({place: order, head: [changed[n] for n in order]}, x=place, y=head, horizontal=True,
-                     sort=False, height=60 + 26 * len(order))  # fmt: skip
+        still_charts.bars(order, {head: [changed[n] for n in order]}, value=head)
     if found["changed"]:
         st.markdown(say("evacuation.changed_keys"))
         st.dataframe(
-            [{say("evacuation.measure"): k, a: str(v[0]), b + ("　" if a == b else ""): str(v[1])}
+            [{say("evacuation.measure"): k, a: str(v[0]), second: str(v[1])}
              for k, v in found["changed"].items()],
             hide_index=True, placeholder="–", width="stretch",
         )  # fmt: skip

@@ -132,8 +132,6 @@ def capsule_button(workspace: Workspace, plan: Entry | None) -> None:
 
 def plan_form(workspace: Workspace, me: Identity) -> None:
     """A new plan: flood, order, behaviour, people; start it; and follow it."""
-    if (job_id := st.session_state.get(JOB)) is not None:
-        _follow(job_id)
     name = st.text_input(say("evacuation.name"), max_chars=60, key="evacuation_name")
     left, right = st.columns(2)
     with left:
@@ -210,6 +208,8 @@ def plan_form(workspace: Workspace, me: Identity) -> None:
         st.rerun()
     if not ready:
         st.caption(say("evacuation.not_ready"))
+    if (job_id := st.session_state.get(JOB)) is not None:
+        _follow(job_id)  # where the eye is after pressing the button
 
 
 def _departure(curve: str) -> dict[str, Any]:

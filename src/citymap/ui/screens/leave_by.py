@@ -24,6 +24,7 @@ city_map(
     root_path=city.root_path,
     own_panel=False,
     deck=deck_spec(city.manifest),
+    height="60dvh",  # the release stands below the map, and its first lines must show
     own=own,
     colour_by=leave_by_desk.COLUMN if own else None,
     height=None if chosen else "52dvh",
