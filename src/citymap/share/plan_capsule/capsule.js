@@ -296,14 +296,18 @@ function lineChart(title, xs, series) {
     picture.append(svg('text', {x: L - 6, y: py(top * share) + 4, 'text-anchor': 'end'}, number(Math.round(top * share))));
   }
   for (let i = 0; i <= 4; i++) picture.append(svg('text', {x: px((right * i) / 4), y: H - 8, 'text-anchor': i === 4 ? 'end' : 'middle'}, clock((right * i) / 4 * 3600)));
-  series.forEach((s, i) => picture.append(svg('polyline', {points: xs.map((x, k) => `${px(x).toFixed(1)},${py(s.values[k]).toFixed(1)}`).join(' '), fill: 'none', stroke: LINES[i % LINES.length], 'stroke-width': 2})));
-  const key = el('ul', {class: 'key'}, ...series.map((s, i) => el('li', {}, mark(LINES[i % LINES.length]), s.name)));
+  series.forEach((s, i) => picture.append(svg('polyline', {points: xs.map((x, k) => `${px(x).toFixed(1)},${py(s.values[k]).toFixed(1)}`).join(' '), fill: 'none', stroke: s.colour ?? LINES[i % LINES.length], 'stroke-width': 2})));
+  const key = el('ul', {class: 'key'}, ...series.map((s, i) => el('li', {}, mark(s.colour ?? LINES[i % LINES.length]), s.name)));
   return el('figure', {}, el('figcaption', {}, title), picture, key);
 }
 function mark(colour) {
   const box = el('i');
   box.style.background = colour;
   return box;
+}
+/** What squares, orange lines and the colours of the water mean. */
+function mapKey() {
+  return el('ul', {class: 'key'}, el('li', {}, mark('#007a4d'), w('shelter_mark')), el('li', {}, mark('#e66e00'), w('bottlenecks')), ...(D.water ? D.depths.map((d) => el('li', {}, mark(`rgb(${d.colour})`), d.text)) : []));
 }
 function barChart(title, rows) {
   const [W, L, row] = [560, 150, 24];
@@ -379,7 +383,7 @@ function sheet(d) {
   }
   return el('section', {class: 'sheet', 'data-district': d.id},
     el('header', {}, el('h1', {}, d.name), el('span', {}, `${D.name} – ${D.city}`)), el('div', {class: 'map'}, picture),
-    el('ul', {}, ...d.do.map((line) => el('li', {}, line))), el('footer', {}, `${w('not_forecast')} ${w('seed')} ${D.seed}. ${D.attribution ?? ''}`));
+    el('ul', {}, ...d.do.map((line) => el('li', {}, line))), el('footer', {}, mapKey(), `${w('not_forecast')} ${w('seed')} ${D.seed}. ${D.attribution ?? ''}`));
 }
 function printSheets(districts) {
   const box = document.getElementById('sheets');
@@ -456,12 +460,12 @@ function build() {
     el('p', {}, w('not_forecast')), counts, D.replicates > 1 ? el('p', {class: 'quiet'}, w('intervals', {count: D.replicates})) : null,
     el('h2', {}, w('map')), canvas,
     el('div', {class: 'bar'}, play, slider, time, el('button', {onclick: () => map.zoom(1.5), 'aria-label': w('closer')}, '＋'), el('button', {onclick: () => map.zoom(1 / 1.5), 'aria-label': w('farther')}, '－'), el('button', {onclick: () => map.fit(D.area.bbox)}, w('whole'))),
-    key, el('ul', {class: 'key'}, el('li', {}, mark('#007a4d'), w('shelter_mark')), el('li', {}, mark('#e66e00'), w('bottlenecks')), ...(D.water ? D.depths.map((d) => el('li', {}, mark(`rgb(${d.colour})`), d.text)) : [])),
+    key, mapKey(),
     el('p', {class: 'quiet', id: 'note'}, D.people ? w(D.water ? 'dots' : 'dots_dry') : w('no_playback')),
     el('h2', {}, w('district')), el('div', {class: 'bar'}, choice, el('button', {id: 'print', onclick: () => printing(map.chosen ? [map.chosen] : D.districts)}, w('print'))), doing,
     el('h2', {}, w('charts')),
     el('div', {class: 'charts'},
-      lineChart(w('arrivals'), a.t_h, [['arrived', 'evacuated'], ['en_route', 'en_route'], ['waiting', 'waiting'], ['stranded', 'stranded']].map(([n, k]) => ({name: D.count_names[k], values: a[n]}))),
+      lineChart(w('arrivals'), a.t_h, [['arrived', 'evacuated', '#1f77b4'], ['en_route', 'en_route', COLOURS[1]], ['waiting', 'waiting', COLOURS[0]], ['stranded', 'stranded', COLOURS[4]]].map(([n, k, colour]) => ({name: D.count_names[k], values: a[n], colour}))),
       lineChart(w('occupancy'), D.occupancy.t_h, D.occupancy.shelters.map((s) => ({name: s.name, values: s.there}))),
       barChart(w('by_age'), Object.entries(D.stranded.age)),
       barChart(w('by_district'), Object.entries(D.stranded.district).slice(0, 15).map(([n, ages]) => [n || '–', Object.values(ages).reduce((x, y) => x + y, 0)]))),

@@ -24,10 +24,10 @@ city_map(
     root_path=city.root_path,
     own_panel=False,
     deck=deck_spec(city.manifest),
-    height="60dvh",  # the release stands below the map, and its first lines must show
     own=own,
     colour_by=leave_by_desk.COLUMN if own else None,
-    height=None if chosen else "52dvh",
+    # What is done here stands below the map, and its first lines must show.
+    height="60dvh" if chosen else "52dvh",
 )
 with st.container(key="page"):
     leave_by_desk.take_back_button(city.workspace, me)
