@@ -39,6 +39,7 @@ class Page {
   private bridge: Bridge;
   private selectedRow = -1;
   private described = 'null';
+  private firstView: string | null = null; // the view described first
   private paintedFor = '';
   private overlays = new Map<string, Overlay>();
   private measuring: Point[] | null = null;
@@ -399,7 +400,10 @@ class Page {
   private applyDeck(json: unknown): void {
     const described = readDeck(json);
     const view = JSON.stringify(described.view ?? null); // the same view again does not take the person back
-    if (described.view && view !== this.described && !location.hash.includes('v=')) this.map.fly(described.view);
+    // A link's own view stands before the first described one. After that the page leads to a place, never back.
+    const led = this.firstView === null ? !location.hash.includes('v=') : view !== this.firstView;
+    if (described.view && view !== this.described && led) this.map.fly(described.view);
+    this.firstView ??= view;
     this.described = view;
     if (described.buildings) this.change(described.buildings);
     this.map.setExtra(described.layers);

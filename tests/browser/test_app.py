@@ -175,6 +175,23 @@ def test_search_leads_the_map_to_the_building(page: Page) -> None:
     assert heard(page, "highlight")[-1] == expected
 
 
+def test_a_place_leads_the_map_there_and_the_colours_stay(page: Page) -> None:
+    """A new description puts colour and filter back in the renderer: both follow it again."""
+    choose(page, "建物の色分け", "用途")
+    expect(page.get_by_text("商業施設")).to_be_visible()
+    page.get_by_label("建物・住所・地名をさがす").fill("ヶ丘町")
+    page.keyboard.press("Enter")
+    page.locator(".st-key-results").get_by_role("button", name=re.compile("ヶ丘町")).first.click()
+    expect(page.locator(".st-key-results button")).to_have_count(0)
+    renderer(page).wait_for_function(
+        "() => heard.filter(m => m.type === 'deck').length === 2", polling=100
+    )
+    kinds = [m["type"] for m in renderer(page).evaluate("window.heard")]
+    after = kinds[len(kinds) - kinds[::-1].index("deck") :]
+    assert {"filter", "colour"} <= set(after)
+    assert heard(page, "colour")[-1]["by"] == "usage"
+
+
 def test_english_is_one_press_away_and_stays_in_the_url(page: Page) -> None:
     page.get_by_role("button", name="English").or_(
         page.get_by_role("radio", name="English")

@@ -2,6 +2,7 @@
 // runs only send what changed. Both sides speak to their own origin alone.
 const bridges = new WeakMap();
 const CHANNELS = ["lang", "panel", "deck", "own", "filter", "colour", "highlight", "people"];
+const STEERED = ["own", "filter", "colour"]; // a new description puts these back: they are sent again
 
 /** Calls back once the page has not changed for a quarter of a second, or after two seconds. */
 function whenSettled(then) {
@@ -60,6 +61,7 @@ function flush(bridge) {
     const text = JSON.stringify(value);
     if (bridge.sent.get(channel) === text) continue;
     bridge.sent.set(channel, text);
+    if (channel === "deck") for (const name of STEERED) bridge.sent.delete(name);
     const message = { citymap: 1, type: channel, ...value };
     bridge.frame.contentWindow.postMessage(message, location.origin);
   }
