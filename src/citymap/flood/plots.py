@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
@@ -17,7 +18,12 @@ COLOURS = ("#0b5fa5", "#c2410c", "#15803d", "#7c3aed", "#b91c1c", "#0f766e", "#4
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    return [low + (high - low) * k / 5 for k in range(6)]
+    """Round numbers from low to high: steps of 1, 2 or 5 times a power of ten, about five of them."""
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = power * next(s for s in (1, 2, 5, 10) if s * power >= rough * 0.999)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [k * step for k in range(first, last + 1)]
 
 
 def svg(title: str, curves: list[Curve]) -> str:
