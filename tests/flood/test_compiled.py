@@ -33,6 +33,20 @@ def test_code_of_other_sources_goes_and_that_of_these_stays(
     assert seen == [False, True]
 
 
+def test_sources_that_are_put_in_place_again_count_as_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """numba goes by their age, and would compile without our lock what we take for compiled."""
+    kernels = tmp_path / "kernels"
+    kernels.mkdir()
+    (kernels / "steps.py").write_text("x = 1", encoding="utf-8")
+    monkeypatch.setattr(compiled, "__file__", str(tmp_path / "compiled.py"))
+    before = compiled._sources()
+    assert compiled._sources() == before
+    os.utime(kernels / "steps.py", ns=(1, 1))
+    assert compiled._sources() != before
+
+
 def test_what_cannot_be_marked_was_not_compiled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -310,7 +310,6 @@ def test_the_first_run_says_that_it_compiles(
     monkeypatch.setattr(compiled, "compiled_before", lambda _: False)
     runs.run(read(write(tmp_path, BASIC)), tmp_path / "out", progress=Heard())
     assert any("機械語" in n and "compiling" in n for n in notes)
-    assert notes[0] != runs.NOTE  # a terminal shows the first of many and then waits
     assert compiled._mark("float32").exists()
 
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from citymap.flood.ground import Ground
     from citymap.flood.scenario import Flood, Scenario
 
-NOTE = "flood"
-
 
 def threads() -> int:
     """Cores that this process may use, two at most: more do not pay at a city's size."""
@@ -70,6 +68,7 @@ def run(
     """
     progress = progress or Quiet()
     begun = time.perf_counter()
+    progress.update(0.0, scenario.flood.duration_h * 3600.0, _in_both("terrain"))
     land = ground.prepare(scenario, epsg=epsg)
     out.mkdir(parents=True, exist_ok=True)
     (out / results.SUMMARY).unlink(missing_ok=True)  # the folder is no finished result any more
@@ -83,14 +82,18 @@ def run(
     return summary
 
 
+def _in_both(key: str, **values: str) -> str:
+    """A note of progress in every language: who will read it is not known here."""
+    return " / ".join(text_of(f"flood.said.{key}", lang, **values) for lang in LANGUAGES)
+
+
 def prepare_kernels(variant: str, progress: Progress, total: float = 1.0) -> None:
     """Have the kernels compiled where they are not yet, and say so meanwhile."""
     if compiled.compiled_before(variant):
         return
 
     def tick(seconds: float) -> None:
-        said = (text_of("flood.said.compiling", lang, s=f"{seconds:.0f}") for lang in LANGUAGES)
-        progress.update(0.0, total, " / ".join(said))
+        progress.update(0.0, total, _in_both("compiling", s=f"{seconds:.0f}"))
 
     compiled.make(variant, tick)
 
@@ -106,7 +109,6 @@ def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -
     flood = scenario.flood
     total = flood.duration_h * 3600.0
     prepare_kernels(flood.scheme if flood.scheme == "hllc" else flood.precision, progress, total)
-    progress.update(0.0, total, NOTE)
     if not _brings_water(flood):
         land.notes.append("no_water")
     made = setup(scenario, land)
@@ -118,7 +120,7 @@ def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -
     walls = ~made.open_cells
 
     def pulse(t_s: float) -> None:
-        progress.update(t_s, end, f"{NOTE} {t_s / 3600:.2f} h")
+        progress.update(t_s, end, f"{t_s / 3600:.2f} / {end / 3600:.2f} h")
 
     def depth() -> NDArray[np.float32]:
         return np.where(walls, np.float32(np.nan), made.depth_m())
@@ -236,7 +238,7 @@ def _replay(scenario: Scenario, land: Ground, out: Path, progress: Progress) -> 
         ground_m=land.elevation_m,
     ) as frames:
         for n, (t, (_, name)) in enumerate(zip(times, maps, strict=True)):
-            progress.update(n, len(maps), NOTE)
+            progress.update(n, len(maps), f"{t / 3600:.2f} h")
             path = scenario.file(name, f"flood.replay.rasters.{n}")
             depth = np.nan_to_num(
                 ground.on_grid(path, land, nearest=True, place=path.name), nan=0.0

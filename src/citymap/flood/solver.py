@@ -444,8 +444,8 @@ def _steps_in_full(solver: Solver, stop: float, most: int) -> None:
     p = solver._prepared
     begun = time.perf_counter()
     status = hllc.advance(
-        solver.clock, solver.counts, stop, most, solver.h, solver.z, solver.hu, solver.hv, *p["gains"],
-        solver.qx, solver.qy, solver.gn2, solver.dt_max, solver.cell_m, solver.wall, 1e4, p["everywhere"],
+        solver.clock, solver.counts, float(stop), most, solver.h, solver.z, solver.hu, solver.hv, *p["gains"],
+        solver.qx, solver.qy, solver.gn2, float(solver.dt_max), solver.cell_m, solver.wall, 1e4, p["everywhere"],
         p["active"], p["always"], p["least"], *p["runs"], *p["rims"], *p["points"], *p["edges"],
         *p["series"], *p["rain"], solver.totals,
     )  # fmt: skip
@@ -468,8 +468,8 @@ def _steps(solver: Solver, stop: float, most: int) -> None:
         tiles.partition(*p["runs"], solver.rows, work[0])
     before, begun = solver.cell_updates, time.perf_counter()
     status = steps.advance(
-        solver.clock, solver.counts, stop, min(most, 3) if trial else most, solver.h, solver.z, solver.qx,
-        solver.qy, solver.gn2, solver.swell, solver.width_x, solver.width_y, p["real"], solver.unit, solver.alpha, solver.dt_max, solver.cell_m, solver.wall,
+        solver.clock, solver.counts, float(stop), min(most, 3) if trial else most, solver.h, solver.z, solver.qx,
+        solver.qy, solver.gn2, solver.swell, solver.width_x, solver.width_y, p["real"], solver.unit, solver.alpha, float(solver.dt_max), solver.cell_m, solver.wall,
         1e4 if solver.unit == 1.0 else 2**30 * solver.unit, p["everywhere"], p["active"], p["always"],
         p["least"], *p["runs"], *p["work"][blocks], *p["points"], *p["edges"], *p["series"], *p["rain"],
         solver.totals,
@@ -539,7 +539,7 @@ def advance(solver: Solver, until_s: float, *, pulse: Any = None) -> None:
         ):
             peaks.peaks(
                 np.float32(solver.t_s), np.float32(solver.t_s - solver._peaked_at), solver.h, solver.swell,
-                solver.qx, solver.qy, *p["runs"], solver.unit, solver.arrival_m, solver.duration_m,
+                solver.qx, solver.qy, *p["runs"], solver.unit, float(solver.arrival_m), float(solver.duration_m),
                 solver.peak_depth, solver.peak_arrival, solver.peak_duration, solver.peak_dv2,
             )  # fmt: skip
             solver._peaked_at, solver._peaked_step = solver.t_s, solver.steps

@@ -143,10 +143,15 @@ def layers(shown: Shown, manifest: Mapping[str, Any], workspace: Workspace) -> l
     if area:
         found.append(_dots("flood_corners", corners, [0, 60, 170, 255], 5))
     at = st.session_state.get(AT)
-    if at is not None:
+    if at is not None and _breaches(st.session_state.get("flood_preset")):
         (z,) = _heights(manifest, workspace, [at])
         found.append(_dots("flood_at", [{"at": [*at, z]}], [200, 30, 20, 255], 8))
     return found
+
+
+def _breaches(preset: str | None) -> bool:
+    """Whether a preset has a breach: its river stands above the ground."""
+    return preset is None or library.PRESETS[preset][0] > 0
 
 
 def _heights(
@@ -183,10 +188,11 @@ def remember(events: MapEvents) -> None:
         st.rerun()
 
 
-def _area_form() -> tuple[tuple[float, float], ...]:
+def _area_form(*, with_breach: bool) -> tuple[tuple[float, float], ...]:
     """Draw where it rains; without an area it rains everywhere."""
-    st.segmented_control(
-        say("flood.draws"), ("breach", "area"), default="breach", required=True, key=DRAWS,
+    draws = ("breach", "area") if with_breach else ("area",)
+    st.session_state[DRAWS] = st.segmented_control(
+        say("flood.draws"), draws, default=draws[0], required=True, key=f"{DRAWS}_{len(draws)}",
         format_func=lambda d: say(f"flood.draws_{d}"),
     )  # fmt: skip
     area: list[tuple[float, float]] = st.session_state.get(AREA, [])
@@ -209,9 +215,6 @@ def _area_form() -> tuple[tuple[float, float], ...]:
 
 def plan_form(workspace: Workspace, me: Identity) -> None:
     """Plan a run: preset, breach point, rain; its cost; start; and follow it."""
-    job_id = st.session_state.get(JOB)
-    if job_id is not None:
-        _follow(workspace, job_id)
     at = st.session_state.get(AT)
     preset = st.selectbox(
         say("flood.preset"),
@@ -222,7 +225,7 @@ def plan_form(workspace: Workspace, me: Identity) -> None:
     head, width, duration, fall, rain, rain_hours = library.PRESETS[preset]
     st.caption(say("flood.preset_note"))
     name = st.text_input(say("flood.name"), max_chars=60, key="flood_name")
-    with_breach = head > 0
+    with_breach = _breaches(preset)
     left, right = st.columns(2)
     ground = _ground(workspace, at) if with_breach else None
     with left:
@@ -233,13 +236,12 @@ def plan_form(workspace: Workspace, me: Identity) -> None:
                 st.markdown(say("flood.breach_at", lon=f"{at[0]:.5f}", lat=f"{at[1]:.5f}"))
             if at is not None and ground is None:
                 st.error(say("flood.no_ground_there"))
-            stage = st.number_input(
-                say("flood.stage"),
-                value=round((ground or 0.0) + head, 2),
-                step=0.1,
-                key=f"flood_stage_{preset}_{at}",
-            )
-            if ground is not None:
+            stage = head
+            if ground is not None:  # a level above the sea means nothing before the ground is known
+                stage = st.number_input(
+                    say("flood.stage"), value=round(ground + head, 2), step=0.1,
+                    key=f"flood_stage_{preset}_{at}",
+                )  # fmt: skip
                 st.caption(
                     say("flood.ground_here", ground=f"{ground:.2f}", head=f"{stage - ground:.2f}")
                 )
@@ -255,7 +257,8 @@ def plan_form(workspace: Workspace, me: Identity) -> None:
         rain_hours = st.number_input(
             say("flood.rain_hours"), 0.0, 72.0, rain_hours, 0.5, key=f"flood_rain_hours_{preset}"
         )
-        area = _area_form()
+        st.session_state[DRAWS] = "breach"
+        area = _area_form(with_breach=with_breach) if rain > 0 else ()
         duration = st.number_input(
             say("flood.duration"), 0.1, 72.0, duration, 0.5, key=f"flood_duration_{preset}"
         )
@@ -290,14 +293,22 @@ def plan_form(workspace: Workspace, me: Identity) -> None:
         )  # fmt: skip
         try:
             library.write(workspace, plan.name, library.text_of(plan))
-            job = submit(who.store(), "flood", {"name": plan.name}, by=me.name, role=me.role)
+            _start(plan.name, me)
         except CitymapError as error:
             _say_error(error)
-            return
-        st.session_state[JOB] = job.id
-        st.rerun()
     if not ready:
         st.caption(say("flood.not_ready"))
+    job_id = st.session_state.get(JOB)
+    if job_id is not None:
+        _follow(workspace, job_id)
+
+
+def _start(name: str, me: Identity) -> None:
+    """Put the run of a scenario in the queue and follow it."""
+    st.session_state[JOB] = submit(
+        who.store(), "flood", {"name": name}, by=me.name, role=me.role
+    ).id
+    st.rerun()
 
 
 def _ground(workspace: Workspace, at: tuple[float, float] | None) -> float | None:
@@ -342,8 +353,8 @@ def _clock(hours: float) -> str:
     return f"{int(hours)}:{round(hours % 1 * 60) % 60:02d}"
 
 
-def results_table(workspace: Workspace, entries: Sequence[Entry]) -> None:
-    """All scenarios with their figures; rename, duplicate, delete."""
+def results_table(workspace: Workspace, entries: Sequence[Entry], me: Identity) -> None:
+    """All scenarios with their figures; run, rename, duplicate, delete."""
     if not entries:
         st.info(say("flood.none"), icon=":material/water:")
         return
@@ -359,6 +370,16 @@ def results_table(workspace: Workspace, entries: Sequence[Entry]) -> None:
         width="stretch",
     )
     name = st.selectbox(say("flood.scenario"), [e.name for e in entries], key="flood_edit")
+    has_result = any(e.name == name and e.summary is not None for e in entries)
+    if not has_result and st.button(
+        say("flood.run_it"), type="primary", icon=":material/play_circle:", disabled=name in busy
+    ):
+        try:
+            _start(name, me)
+        except CitymapError as error:
+            _say_error(error)
+    if st.session_state.get(JOB) in {j.id for j in busy.values()}:
+        st.caption(say("flood.follow_there"))
     new = st.text_input(say("flood.new_name"), max_chars=60, key="flood_new_name")
     one, two, three = st.columns(3)
     try:

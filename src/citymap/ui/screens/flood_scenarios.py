@@ -35,6 +35,6 @@ with st.container(key="page"):
     with plan:
         flood_desk.plan_form(city.workspace, me)
     with results:
-        flood_desk.results_table(city.workspace, listed)
+        flood_desk.results_table(city.workspace, listed, me)
     with compare:
         flood_desk.compare(listed)
