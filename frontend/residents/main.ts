@@ -185,6 +185,7 @@ async function answered(lon: number, lat: number, hazard: string | null): Promis
 }
 
 async function choose(lon: number, lat: number, name: string, hazard: string | null = null, middle = ''): Promise<void> {
+  [lon, lat] = [Number(lon.toFixed(5)), Number(lat.toFixed(5))]; // a metre: as in the address, so that what was kept is found again
   const mine = ++asking;
   hits = null;
   note = '';
@@ -466,6 +467,10 @@ async function start(): Promise<void> {
   const at = asked();
   if (at) await choose(at[0], at[1], '');
   if ('serviceWorker' in navigator && (location.protocol === 'https:' || ['localhost', '127.0.0.1'].includes(location.hostname))) {
+    // What was answered before the worker was there is asked once more, so that the first visit already keeps it.
+    if (!navigator.serviceWorker.controller) navigator.serviceWorker.addEventListener('controllerchange', () => {
+      if (place) ask(root, site, place.lon, place.lat, null).catch(() => undefined);
+    }, {once: true});
     navigator.serviceWorker.register(new URL('sw.js', root), {scope: root.pathname}).catch(() => undefined);
   }
 }

@@ -251,6 +251,25 @@ def test_a_page_whose_program_never_comes_still_gives_advice(page: Page, base: s
     assert "ラジオ" in page.inner_text("#fallback")
 
 
+def test_the_first_place_of_a_first_visit_is_kept_for_a_phone_without_a_signal(
+    page: Page, base: str
+) -> None:
+    asked(page, base)
+    page.wait_for_function("navigator.serviceWorker.controller !== null")
+    page.wait_for_function(
+        """async () => {
+          for (const name of await caches.keys())
+            for (const kept of await (await caches.open(name)).keys())
+              if (kept.url.includes('api/place')) return true;
+          return false;
+        }"""
+    )
+    page.context.set_offline(True)
+    page.reload()
+    page.locator("#answer .order-short.unknown").wait_for()
+    assert page.locator("#answer .shelter, #answer .warn").count()
+
+
 def test_an_order_stands_in_sight_with_the_answer_and_news_keeps_the_focus(
     page: Page, base: str, store: Store
 ) -> None:
