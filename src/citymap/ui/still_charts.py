@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import altair as alt
@@ -10,6 +11,7 @@ import streamlit as st
 
 AGES = ("#7fb3d5", "#2e6da4", "#e08a3c", "#a63d40")  # children, adults, 65–74, 75 and over
 _BAR_PX = 22
+_LEGEND_PX = 20  # of every row of a legend
 
 
 def over_time(
@@ -31,14 +33,14 @@ def over_time(
         .encode(
             x=alt.X("hour:Q", title=x),
             y=alt.Y("value:Q", title=y, axis=_upright()),
-            color=alt.Color("name:N", title=None, scale=scale, legend=_below(len(series))),
+            color=alt.Color("name:N", title=None, scale=scale, legend=_below()),
             tooltip=[
                 alt.Tooltip("name:N", title=" "),
                 alt.Tooltip("hour:Q", title=x, format=".2f"),
                 alt.Tooltip("value:Q", title=y, format=",.0f"),
             ],
         )
-        .properties(height=height)
+        .properties(height=height + _LEGEND_PX * math.ceil(len(series) / 2))  # it takes its room
     )
     st.altair_chart(chart, width="stretch")
 
@@ -63,7 +65,7 @@ def bars(
         .encode(
             y=alt.Y("place:N", title=None, sort=list(names), axis=alt.Axis(labelLimit=160)),
             x=alt.X("value:Q", title=value),
-            color=alt.Color("name:N", title=None, scale=scale, legend=_below(len(series)) if many else None),
+            color=alt.Color("name:N", title=None, scale=scale, legend=_below() if many else None),
             order=alt.Order("order:Q"),
             tooltip=["place:N", alt.Tooltip("name:N", title=" "),
                      alt.Tooltip("value:Q", title=value, format=",.0f")],
@@ -78,6 +80,6 @@ def _upright() -> alt.Axis:
     return alt.Axis(titleAngle=0, titleAlign="left", titleAnchor="end", titleX=0, titleY=-8)
 
 
-def _below(series: int) -> alt.Legend:
+def _below() -> alt.Legend:
     """A legend below that a narrow page does not cut off."""
-    return alt.Legend(orient="bottom", columns=2 if series > 4 else series, labelLimit=220)
+    return alt.Legend(orient="bottom", columns=2, labelLimit=150)
