@@ -403,6 +403,9 @@ class Page {
     // A link's own view stands before the first described one. After that the page leads to a place, never back.
     const led = this.firstView === null ? !location.hash.includes('v=') : view !== this.firstView;
     if (described.view && view !== this.described && led) this.map.fly(described.view);
+    if (this.firstView === null && !led && this.bridge.framed && described.buildings?.mode === '2d') {
+      this.map.turn({pitch: 0, bearing: 0}); // a flat map is not seen at a slant
+    }
     this.firstView ??= view;
     this.described = view;
     if (described.buildings) this.change(described.buildings);
