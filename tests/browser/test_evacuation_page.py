@@ -91,7 +91,7 @@ def test_a_plan_is_run_played_compared_and_taken_away(
         name.press("Enter")
         page.get_by_role("spinbutton", name="避難指示の時刻").fill("0")
         page.get_by_role("spinbutton", name="避難指示の時刻").press("Enter")
-        page.get_by_label("浸水計算の結果").click()
+        page.get_by_role("combobox", name="浸水計算の結果").click()
         page.get_by_role("option", name=evacuation_city.FLOOD).click()
         start = page.get_by_role("button", name="計算を始める")
         sync_api.expect(start).to_be_enabled(timeout=60_000)
