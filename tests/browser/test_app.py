@@ -177,6 +177,9 @@ def test_search_leads_the_map_to_the_building(page: Page) -> None:
 
 def test_a_place_leads_the_map_there_and_the_colours_stay(page: Page) -> None:
     """A new description puts colour and filter back in the renderer: both follow it again."""
+    renderer(page).wait_for_function(
+        "() => heard.filter(m => m.type === 'deck').length === 1", polling=100
+    )
     choose(page, "建物の色分け", "用途")
     expect(page.get_by_text("商業施設")).to_be_visible()
     page.get_by_label("建物・住所・地名をさがす").fill("ヶ丘町")

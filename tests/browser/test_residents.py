@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -256,14 +257,17 @@ def test_the_first_place_of_a_first_visit_is_kept_for_a_phone_without_a_signal(
 ) -> None:
     asked(page, base)
     page.wait_for_function("navigator.serviceWorker.controller !== null")
-    page.wait_for_function(
+    until = time.monotonic() + 60
+    while not page.evaluate(  # `wait_for_function` takes the promise itself for true
         """async () => {
           for (const name of await caches.keys())
             for (const kept of await (await caches.open(name)).keys())
               if (kept.url.includes('api/place')) return true;
           return false;
         }"""
-    )
+    ):
+        assert time.monotonic() < until, "the first place is not kept"
+        page.wait_for_timeout(100)
     page.context.set_offline(True)
     page.reload()
     page.locator("#answer .order-short.unknown").wait_for()
