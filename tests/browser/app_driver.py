@@ -1,4 +1,4 @@
-"""What the browser tests of the staff pages share: a served city, and a browser that is watched."""
+"""What the browser tests share: a served city, and a browser that is watched."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from citymap.demo import generate
+from citymap.plateau.importer import ImportOptions, import_sources
+from citymap.progress import Quiet
+from citymap.workspace import Workspace
+
 HERE = Path(__file__).parent
 CHROMIUM = os.environ.get("CITYMAP_TEST_CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = [
@@ -22,6 +27,17 @@ ARGUMENTS = [
     "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+
+
+def demo_city(folder: Path, buildings: int) -> Workspace:
+    """A part of the demo city with its hazards, imported; its tiles are not built."""
+    generate(folder / "source", buildings=buildings, seed=5, progress=Quiet())
+    workspace = Workspace(folder / "city")
+    parts = [p for p in (folder / "source").iterdir() if p.name != "hazard"]
+    import_sources(parts, workspace, options=ImportOptions(), progress=Quiet())
+    hazards = ImportOptions(kind="hazard")
+    import_sources([folder / "source" / "hazard"], workspace, options=hazards, progress=Quiet())
+    return workspace
 
 
 def free_port() -> int:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
-from app_driver import ARGUMENTS, CHROMIUM, HERE, Watched, served
+from app_driver import CHROMIUM, HERE, Watched, served
 
 import small_city
 
@@ -32,14 +32,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     workspace = small_city.make(tmp_path_factory.mktemp("app") / "city")
     with served("staff", workspace.root, HERE / "fake_renderer") as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(params=["desktop"])

@@ -5,27 +5,24 @@ from __future__ import annotations
 import http.client
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 sys.path[:0] = [
     str(Path(__file__).parent),
     str(Path(__file__).parents[1]),
     str(Path(__file__).parents[1] / "reports"),
 ]
-from app_driver import ARGUMENTS, CHROMIUM, HERE, served
+from app_driver import CHROMIUM, HERE, demo_city, served
 from killed_server import multipart
 from report_samples import body
 
 from citymap.assess.place import Places
-from citymap.demo import generate
-from citymap.plateau.importer import ImportOptions, import_sources
 from citymap.progress import Quiet
 from citymap.tiles import build
 from citymap.web.place import STATIC
@@ -42,23 +39,9 @@ WAIT_MS = 90_000
 
 @pytest.fixture(scope="module")
 def city(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    folder = tmp_path_factory.mktemp("closure")
-    generate(folder / "source", buildings=400, seed=5, progress=Quiet())
-    workspace = Workspace(folder / "city")
-    parts = [p for p in (folder / "source").iterdir() if p.name != "hazard"]
-    import_sources(parts, workspace, options=ImportOptions(), progress=Quiet())
-    hazards = ImportOptions(kind="hazard")
-    import_sources([folder / "source" / "hazard"], workspace, options=hazards, progress=Quiet())
+    workspace = demo_city(tmp_path_factory.mktemp("closure"), 400)
     build(workspace, progress=Quiet())
     return workspace
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 def home_and_road(city: Workspace) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -15,10 +15,10 @@ import rasterio
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 sys.path[:0] = [str(Path(__file__).parent)]
-from app_driver import ARGUMENTS, CHROMIUM, Watched, served
+from app_driver import CHROMIUM, Watched, served
 
 from citymap import crs
 from citymap.demo import generate
@@ -70,14 +70,6 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 def base(city: Workspace) -> Iterator[str]:
     with served("staff", city.root, None) as url:
         yield url.rstrip("/")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
-from app_driver import ARGUMENTS, CHROMIUM, HERE, served
+from app_driver import CHROMIUM, HERE, served
 
 import small_city
 from citymap.live import levels, openings, orders, stations
@@ -67,14 +67,6 @@ def public(city: Workspace) -> Iterator[str]:
 def staff(city: Workspace) -> Iterator[str]:
     with served("staff", city.root, HERE / "fake_renderer") as url:
         yield url + "/"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 sys.path[:0] = [str(Path(__file__).parent)]
-from app_driver import ARGUMENTS, CHROMIUM, served
+from app_driver import CHROMIUM, served
 
 from citymap.demo import generate
 from citymap.plateau.importer import ImportOptions, import_sources
@@ -51,14 +51,6 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 def base(city: Workspace) -> Iterator[str]:
     with served("public", city.root, None) as url:
         yield url.rstrip("/")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 class Watch:

@@ -11,15 +11,12 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 sys.path[:0] = [str(Path(__file__).parent)]
-from app_driver import ARGUMENTS, CHROMIUM, served
+from app_driver import CHROMIUM, demo_city, served
 
-from citymap.demo import generate
 from citymap.live import openings, orders
-from citymap.plateau.importer import ImportOptions, import_sources
-from citymap.progress import Quiet
 from citymap.store import Store, open_store
 from citymap.web.place import STATIC
 from citymap.workspace import Workspace
@@ -36,14 +33,7 @@ SIZES = [(390, 844), (1280, 800)]
 
 @pytest.fixture(scope="module")
 def city(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    folder = tmp_path_factory.mktemp("residents")
-    generate(folder / "source", buildings=400, seed=5, progress=Quiet())
-    workspace = Workspace(folder / "city")
-    parts = [p for p in (folder / "source").iterdir() if p.name != "hazard"]
-    import_sources(parts, workspace, options=ImportOptions(), progress=Quiet())
-    hazards = ImportOptions(kind="hazard")
-    import_sources([folder / "source" / "hazard"], workspace, options=hazards, progress=Quiet())
-    return workspace
+    return demo_city(tmp_path_factory.mktemp("residents"), 400)
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +47,6 @@ def store(city: Workspace) -> Iterator[Store]:
     opened = open_store(city)
     yield opened
     opened.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -9,17 +9,14 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 sys.path[:0] = [str(Path(__file__).parent)]
-from app_driver import ARGUMENTS, CHROMIUM, served
+from app_driver import CHROMIUM, demo_city, served
 
-from citymap.demo import generate
-from citymap.plateau.importer import ImportOptions, import_sources
 from citymap.progress import Quiet
 from citymap.tiles import build
 from citymap.web.place import STATIC
-from citymap.workspace import Workspace
 
 AXE = Path(__file__).parents[2] / "frontend/node_modules/axe-core/axe.min.js"
 pytestmark = [
@@ -33,24 +30,10 @@ PUBLIC = {"": "#q", "report/": "#send", "?mode=signage": ".signage h1", "map/": 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("zoom")
-    generate(folder / "source", buildings=300, seed=5, progress=Quiet())
-    workspace = Workspace(folder / "city")
-    parts = [p for p in (folder / "source").iterdir() if p.name != "hazard"]
-    import_sources(parts, workspace, options=ImportOptions(), progress=Quiet())
-    hazards = ImportOptions(kind="hazard")
-    import_sources([folder / "source" / "hazard"], workspace, options=hazards, progress=Quiet())
+    workspace = demo_city(tmp_path_factory.mktemp("zoom"), 300)
     build(workspace, progress=Quiet(), workers=1)
     with served("public", workspace.root, None) as url:
         yield url.rstrip("/") + "/"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 def opened(browser: Browser, width: int, height: int, scale: float = 1) -> Page:

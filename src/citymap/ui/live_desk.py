@@ -98,6 +98,22 @@ def _warned(held: warnings.Warnings) -> None:
         st.success(say("live.warnings_none", time=clock(held.checked_at)))
 
 
+def _which(label: str, names: dict[str, str]) -> str | None:
+    """One of `names` (by subject), or none yet."""
+    return st.selectbox(
+        say(label), list(names), index=None, key=label.replace(".", "_"), placeholder=say("choose"),
+        format_func=lambda i: names[i],
+    )  # fmt: skip
+
+
+def _what(said: str, key: str) -> str | None:
+    """What staff say of it: a value or level (`said`), that it is not known, or nothing any more."""
+    return st.segmented_control(
+        say("live.what"), (said, "unknown", "none"), key=key,
+        format_func=lambda s: say(f"live.what_{s}"),
+    )  # fmt: skip
+
+
 def _until(key: str) -> datetime | None:
     hours = st.selectbox(
         say("live.until"), [None, *HOURS], key=key,
@@ -127,15 +143,8 @@ def override_level(workspace: Workspace, me: Identity) -> None:
     st.caption(say("live.override_how"))
     names = {i: f"{x.station.river} {x.station.name}（{i}）" for i, x in found.items()}
     with st.form("override_level", border=True):
-        chosen = st.selectbox(
-            say("live.station"), list(names), index=None, key="live_station",
-            placeholder=say("choose"),
-            format_func=lambda i: names[i],
-        )  # fmt: skip
-        state = st.segmented_control(
-            say("live.what"), ("value", "unknown", "none"), key="live_state",
-            format_func=lambda s: say(f"live.what_{s}"),
-        )  # fmt: skip
+        chosen = _which("live.station", names)
+        state = _what("value", key="live_state")
         value = st.number_input(
             say("live.value"), value=None, step=0.01, format="%.2f", key="live_value"
         )
@@ -178,15 +187,8 @@ def _warning_form(held: warnings.Warnings, me: Identity) -> None:
         for w in held.listed
     }
     with st.form("override_warning", border=True):
-        chosen = st.selectbox(
-            say("live.warning"), list(names), index=None, key="live_warning",
-            placeholder=say("choose"),
-            format_func=lambda i: names[i],
-        )  # fmt: skip
-        state = st.segmented_control(
-            say("live.what"), ("level", "unknown", "none"), key="live_warning_state",
-            format_func=lambda s: say(f"live.what_{s}"),
-        )  # fmt: skip
+        chosen = _which("live.warning", names)
+        state = _what("level", key="live_warning_state")
         level = st.selectbox(
             say("live.level"), [None, 2, 3, 4, 5], key="live_level",
             format_func=lambda n: say("live.lifted") if n is None else str(n),
