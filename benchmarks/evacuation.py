@@ -34,7 +34,7 @@ from citymap.evacuation import _kernels
 from citymap.evacuation.attach import Attached
 from citymap.evacuation.conditions import Conditions, dry_speeds
 from citymap.evacuation.homes import Homes
-from citymap.evacuation.leave_by import NODE, backwards, latest_departures, of_homes
+from citymap.evacuation.leave_by import backwards, latest_departures, of_homes
 from citymap.evacuation.movement import _kernels as movement
 from citymap.evacuation.network import Network, build, lines
 from citymap.evacuation.person import MOBILITY, PEOPLE
@@ -115,14 +115,14 @@ def routing(town: Network, weather: Conditions, rng: np.random.Generator) -> dic
     graph = csr_matrix((np.repeat(town.length_m, 2), (tail, head)), (town.nodes, town.nodes))
     worst = weather.worst(0)
     nxt, label = np.empty(town.nodes, np.int32), np.empty(town.nodes, np.int32)
-    at, room = np.empty(town.nodes), np.empty(town.nodes, NODE)
+    at = np.empty(town.nodes)
     length = town.length_m.copy()
-    search = backwards(town, weather, v_link, length)  # as scipy is given its matrix
+    search = backwards(town, weather.row, worst, v_link, length)  # as scipy is given its matrix
 
     def ours() -> None:
         _kernels.latest_departure(
-            town.start, town.out, search, worst.rows, worst.speeds, weather.speeds.shape[1], SLICE_S, goals,
-            np.full(50, HORIZON_S), room, nxt, at, label,
+            town.start, town.out, *search, worst.speeds, weather.speeds.shape[1], SLICE_S, goals,
+            np.full(50, HORIZON_S), nxt, at, label,
         )  # fmt: skip
 
     peer, own = side_by_side(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from citymap.evacuation import _kernels
 from citymap.evacuation.conditions import Conditions
-from citymap.evacuation.leave_by import latest_departures, leave_by, spoken
+from citymap.evacuation.leave_by import backwards, latest_departures, leave_by, spoken
 from citymap.evacuation.network import Network
 from citymap.evacuation.person import PEOPLE
 from citymap.evacuation.slope import slope_factor
@@ -141,6 +143,45 @@ def test_whoever_knows_and_leaves_in_time_gets_there(seed: int) -> None:
             assert in_time.ag["status"].tolist() == [2], (seed, node, t)
         late = walk(network, [(place, t + 0.5)], [(there, 5)], **walker)
         assert late.ag["status"].tolist() != [2], (seed, node, t)
+
+
+def test_a_place_that_only_cars_reach_has_no_leave_by_time_on_foot() -> None:
+    streets = towns.grid(4)
+    lonely = streets.nodes - 1
+    foot = np.array(streets.foot) & (streets.u != lonely) & (streets.v != lonely)
+    network = replace(streets, foot=foot)
+    dry = Conditions(
+        np.full(network.edges, -1, np.int32), np.empty((5, 15, 0), np.float32), SLICE_S
+    )
+    found = latest_departures(network, dry, np.array([0], np.int32), cls=0)
+    assert found.at_s[lonely] == -np.inf
+    assert found.shelter[lonely] == -1
+    assert (np.delete(found.at_s, lonely) == np.inf).all()
+
+
+def test_a_search_that_needs_more_room_is_done_again_with_it() -> None:
+    rng = np.random.default_rng(9)
+    network = towns.grid(12, step_m=60.0)
+    water = weather(network, rng, share=1.0)
+    goals, worst = rng.choice(network.nodes, 5, replace=False).astype(np.int32), water.worst(0)
+    search = backwards(
+        network, water.row, worst, np.repeat(network.foot, 2) * 1.0, network.length_m
+    )
+    found = []
+    for room in (len(goals) + 1, 100 * network.nodes):
+        at, label = np.empty(network.nodes), np.empty(network.nodes, np.int32)
+        rest = (worst.speeds, 900.0, SLICE_S, goals, np.full(5, 900.0), label.copy(), at, label)
+        enough = _kernels._latest_departure(
+            network.start, *search, *rest, np.empty((room, 2), np.int32)
+        )
+        found.append((enough, at))
+    assert [enough for enough, _ in found] == [False, True]
+    whole, next_link = np.empty(network.nodes), np.empty(network.nodes, np.int32)
+    _kernels.latest_departure(
+        network.start, network.out, *search, worst.speeds, 15, SLICE_S, goals, np.full(5, 900.0), next_link, whole,
+        np.empty(network.nodes, np.int32),
+    )  # fmt: skip
+    assert np.array_equal(whole, found[1][1])
 
 
 def test_slower_people_must_leave_earlier() -> None:

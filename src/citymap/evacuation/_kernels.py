@@ -228,129 +228,128 @@ def latest_entry(deadline, length, v_dry, r, rows, worst, slice_s):  # type: ign
 
 
 @njit(cache=True)
-def latest_departure(start, out, links, rows, worst, slices, slice_s, sources, offset, nodes, next_link, latest, label):  # type: ignore[no-untyped-def]  # fmt: skip
+def latest_departure(start, out, links, length, limits, worst, slices, slice_s, sources, offset, next_link, latest, label):  # type: ignore[no-untyped-def]  # fmt: skip
     """Latest departure of every node for a person of one class who must reach a source in time.
 
     In the order of `out`, the links away from each node: `links` has the node beyond (`to`), the
-    seconds without water from there (`dry`, infinite: not theirs), the length, and the row of the
-    edge in `rows` (-1: always dry), which with `worst` say how fast one is when, as for
-    `latest_entry`; `slices` of time end the water's story. `nodes` is room for the work: what a node
-    needs lies in one place.
+    seconds without water from there (`dry`, infinite: not theirs) and until when water limits nobody
+    (`calm`, infinite: never); `length` the metres, and `limits` with `worst` say how fast one is when,
+    as for `latest_entry`; `slices` of time end the water's story.
     `offset` is the latest arrival at each source (infinite: at any time). `next_link` is the first
     link of the way, `label` the source; -1 and -inf where there is none, or only one that begins
     before time 0.
-
-    Nodes stand in buckets of time, worked off from the latest; within a bucket a node whose time
-    improves is worked off again, so the result is exact whatever the width of the buckets.
     """
     n = start.size - 1
-    top_time = slices * slice_s
+    room = 2 * n + sources.size + 16
+    while not _latest_departure(
+        start, links, length, limits, worst, slices * slice_s, slice_s, sources, offset, next_link, latest, label,
+        np.empty((room, 2), np.int32),
+    ):  # fmt: skip
+        room *= 2
     for k in range(n):
-        nodes[k].latest = -np.inf
-        nodes[k].label = -1
-        nodes[k].next = -1
-        nodes[k].done = np.inf  # the time with which it was last worked off
-        nodes[k].begin = start[k]
-        nodes[k].end = start[k + 1]
+        if next_link[k] >= 0:
+            next_link[k] = out[next_link[k]] ^ 1
+
+
+@njit(cache=True)
+def _latest_departure(start, links, length, limits, worst, top_time, slice_s, sources, offset, next_link, latest, label, pool):  # type: ignore[no-untyped-def]  # fmt: skip
+    """The search itself: False where `pool` is too small for it (one that grows in here would take
+    a third more time). `next_link` gets the position in `links`.
+
+    Nodes stand in buckets of time, worked off from the latest; within a bucket a node whose time
+    improves is worked off again, so the result is exact whatever the width of the buckets. `pool`
+    holds a node and the next entry of its bucket.
+    """
+    n = start.size - 1
+    done = np.full(n, np.inf)  # the time with which each node was last worked off
+    stack = np.empty(n, np.int32)
+    for k in range(n):
+        latest[k] = -np.inf
+        label[k] = -1
+        next_link[k] = -1
     for k in range(sources.size):
         node = sources[k]
-        if (
-            node >= 0
-            and offset[k] >= 0.0
-            and (offset[k] > nodes[node].latest or nodes[node].label < 0)
-        ):
-            nodes[node].latest = offset[k]
-            nodes[node].label = k
+        if node >= 0 and offset[k] >= 0.0 and (offset[k] > latest[node] or label[node] < 0):
+            latest[node] = offset[k]
+            label[node] = k
             if offset[k] < np.inf:
                 top_time = max(top_time, offset[k])
     # Nodes that can wait for ever: a search in any order.
-    stack = np.empty(n, np.int32)
     top = 0
     for k in range(sources.size):
         node = sources[k]
-        if node >= 0 and nodes[node].label == k and nodes[node].latest == np.inf:
+        if node >= 0 and label[node] == k and latest[node] == np.inf:
             stack[top] = node
             top += 1
     first = 0
     while first < top:
         node = stack[first]
         first += 1
-        for k in range(nodes[node].begin, nodes[node].end):
+        for k in range(start[node], start[node + 1]):
             other = links[k].to
-            if nodes[other].latest == np.inf or links[k].dry == np.inf:
+            if latest[other] == np.inf or links[k].dry == np.inf or limits[k].shut < np.inf:
                 continue
-            r = links[k].row
-            if r < 0 or rows[r].shut == np.inf:
-                nodes[other].latest = np.inf
-                nodes[other].label = nodes[node].label
-                nodes[other].next = out[k] ^ 1
-                stack[top] = other
-                top += 1
+            latest[other] = np.inf
+            label[other] = label[node]
+            next_link[other] = k
+            stack[top] = other
+            top += 1
     total, count = 0.0, 0
     for k in range(0, links.size, 64):
         if links[k].dry < np.inf:
             total += links[k].dry
             count += 1
-    per_s = 1.0 / max(total / max(count, 1) * 3.0, top_time / 65536.0, 1e-6)
+    per_s = 1.0 / max(total / max(count, 1), top_time / 65536.0, 1e-6)
     buckets = int(top_time * per_s) + 2
     bucket = np.full(buckets, -1, np.int32)
-    pool = np.empty((2 * n + sources.size + 16, 2), np.int32)  # node, next entry of the bucket
     used = 0
     for k in range(sources.size):
         node = sources[k]
-        if node >= 0 and nodes[node].label == k and nodes[node].latest < np.inf:
-            b = int(nodes[node].latest * per_s)
+        if node >= 0 and label[node] == k and latest[node] < np.inf:
+            b = int(latest[node] * per_s)
             pool[used, 0], pool[used, 1] = node, bucket[b]
             bucket[b] = used
             used += 1
     # The endless region reaches its border first.
     for i in range(top + buckets):
-        if i < top:
-            entry = -2 - stack[i]
-        else:
-            entry = bucket[buckets - 1 - (i - top)]
-        here = buckets - 1 - (i - top)
+        here = top + buckets - 1 - i
+        entry = -2 - stack[i] if i < top else bucket[here]
         while entry != -1:
             if entry < -1:
                 node = -2 - entry
             else:
                 bucket[here] = pool[entry, 1]
                 node = pool[entry, 0]
-            key = nodes[node].latest
-            if entry < -1 or (key != nodes[node].done and int(key * per_s) == here):
-                nodes[node].done = key
-                for k in range(nodes[node].begin, nodes[node].end):
-                    other = links[k].to
-                    dry = links[k].dry
+            key = latest[node]
+            if entry < -1 or (key != done[node] and int(key * per_s) == here):
+                done[node] = key
+                goal = label[node]
+                for k in range(start[node], start[node + 1]):
+                    other, dry = links[k].to, links[k].dry
                     at = key - dry  # water never makes it later
-                    known = nodes[other].latest
-                    if at <= known or at < 0.0:
+                    known = latest[other]
+                    if not at > known or at < 0.0:  # neither where both are endless
                         continue
-                    r = links[k].row
-                    if r >= 0 and key > rows[r].calm:
-                        at = min(key, rows[r].shut) - dry
+                    if key > links[k].calm:
+                        at = min(key, limits[k].shut) - dry
                         if at <= known or at < 0.0:
                             continue
-                        length = links[k].length
-                        at = latest_entry(key, length, length / dry, r, rows, worst, slice_s)
+                        at = latest_entry(
+                            key, length[k], length[k] / dry, k, limits, worst, slice_s
+                        )
                         if at <= known or at < 0.0:
                             continue
-                    nodes[other].latest = at
-                    nodes[other].label = nodes[node].label
-                    nodes[other].next = out[k] ^ 1
                     if used == len(pool):
-                        more = np.empty((2 * used, 2), np.int32)
-                        more[:used] = pool
-                        pool = more
+                        return False
+                    latest[other] = at
+                    label[other] = goal
+                    next_link[other] = k
                     b = int(at * per_s)
                     pool[used, 0], pool[used, 1] = other, bucket[b]
                     bucket[b] = used
                     used += 1
             entry = -1 if i < top else bucket[here]
-    for k in range(n):
-        latest[k] = nodes[k].latest
-        label[k] = nodes[k].label
-        next_link[k] = nodes[k].next
+    return True
 
 
 @njit(cache=True)

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from citymap.evacuation import _kernels
 from citymap.evacuation.columns import LEAVE_BY
-from citymap.evacuation.conditions import Conditions, dry_speeds
+from citymap.evacuation.conditions import Conditions, Worst, dry_speeds
 from citymap.evacuation.person import MOBILITY
 from citymap.evacuation.slope import slope_factor
 from citymap.evacuation.town import prepare
@@ -29,13 +29,7 @@ if TYPE_CHECKING:
     from citymap.workspace import Workspace
 
 NIGHT_FACTOR = 0.8  # 内閣府: walking by night
-LINK = np.dtype([
-    ("to", np.int32), ("row", np.int32), ("dry", np.float64), ("length", np.float64),
-])  # fmt: skip
-NODE = np.dtype([
-    ("latest", np.float64), ("done", np.float64), ("label", np.int32), ("next", np.int32),
-    ("begin", np.int32), ("end", np.int32),
-])  # fmt: skip
+LINK = np.dtype([("dry", np.float64), ("calm", np.float64), ("to", np.int64)])
 ROUNDED_MIN = 10  # what residents read is a full ten minutes, rounded down
 
 
@@ -75,10 +69,9 @@ def latest_departures(
     label = np.empty(network.nodes, np.int32)
     length = np.maximum(network.length_m, 0.1)
     sources = stop[usable].astype(np.int32)
-    search = backwards(network, weather, v_link, length)
     _kernels.latest_departure(
-        network.start, network.out, search, worst.rows, worst.speeds, weather.speeds.shape[1],
-        weather.slice_s, sources, arrive_by_s - last[usable], np.empty(network.nodes, NODE), nxt, at, label,
+        network.start, network.out, *backwards(network, weather.row, worst, v_link, length), worst.speeds,
+        weather.speeds.shape[1], weather.slice_s, sources, arrive_by_s - last[usable], nxt, at, label,
     )  # fmt: skip
     endless = at == np.inf
     if endless.any():
@@ -105,17 +98,24 @@ def latest_departures(
 
 
 def backwards(
-    network: Network, weather: Conditions, v_link: NDArray[np.float64], length: NDArray[np.float64]
-) -> NDArray[np.void]:
-    """The links that lead to each node in the order in which a search back from shelters meets
-    them: the node at their beginning, row of the edge, dry seconds (infinite: not theirs), length."""
+    network: Network,
+    row: NDArray[np.int32],
+    worst: Worst,
+    v_link: NDArray[np.float64],
+    length: NDArray[np.float64],
+) -> tuple[NDArray[np.void], NDArray[np.float64], NDArray[np.void]]:
+    """The links that lead to each node in the order in which a search back from shelters meets them:
+    where they begin with their dry seconds (infinite: not theirs), their metres, and their limits.
+
+    `row` is the row of each edge among the limits (-1: none).
+    """
     toward = network.out ^ 1
-    v = v_link[toward]
-    found = np.empty(len(toward), LINK)
-    found["to"], found["row"] = network.head[network.out], weather.row[toward >> 1]
-    found["length"] = length[toward >> 1]
-    found["dry"] = np.divide(found["length"], v, out=np.full(len(v), np.inf), where=v > 0)
-    return found
+    v, metres, of = v_link[toward], length[toward >> 1], row[toward >> 1]
+    limits = np.append(worst.rows, np.array([(np.inf, np.inf, 0, 0, 0)], worst.rows.dtype))[of]
+    links = np.empty(len(toward), LINK)
+    links["to"], links["calm"] = network.head[network.out], limits["calm"]
+    links["dry"] = np.divide(metres, v, out=np.full(len(v), np.inf), where=v > 0)
+    return links, metres, limits
 
 
 def of_homes(

@@ -10,7 +10,7 @@ import numpy as np
 from citymap.evacuation import _kernels
 from citymap.evacuation.conditions import Conditions, dry_speeds
 from citymap.evacuation.departure import CURVES
-from citymap.evacuation.leave_by import NODE, backwards
+from citymap.evacuation.leave_by import backwards
 from citymap.evacuation.movement import _kernels as movement
 from citymap.evacuation.people import slowest
 from citymap.evacuation.person import CAR, CAR_M_S, PEOPLE
@@ -251,9 +251,9 @@ def world_of(
             usable = np.flatnonzero(doors["node"] >= 0)
             length = ed["length"].copy()
             _kernels.latest_departure(
-                network.start, network.out, backwards(network, weather, v_link, length),
-                worst.rows, worst.speeds, weather.speeds.shape[1], weather.slice_s, doors["node"][usable],
-                np.full(len(usable), np.inf), np.empty(network.nodes, NODE), limit_next[c], limit[c], np.empty(network.nodes, np.int32),
+                network.start, network.out, *backwards(network, weather.row, worst, v_link, length), worst.speeds,
+                weather.speeds.shape[1], weather.slice_s, doors["node"][usable], np.full(len(usable), np.inf),
+                limit_next[c], limit[c], np.empty(network.nodes, np.int32),
             )  # fmt: skip
     world = movement.World(
         agents, link_table(network.edges), ed, doors, network.start, network.out, network.head,
