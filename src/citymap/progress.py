@@ -40,6 +40,18 @@ class Quiet:
             raise CancelledError
 
 
+class Part:
+    """One step of a longer work: its own progress goes from one share of the whole to another."""
+
+    def __init__(self, whole: Progress, low: float, high: float) -> None:
+        self._whole, self._low, self._high = whole, low, high
+
+    def update(self, done: float, total: float, note: str = "") -> None:
+        """See `Progress.update`."""
+        share = min(done / total, 1.0) if total else 1.0
+        self._whole.update(self._low + (self._high - self._low) * share, 1.0, note)
+
+
 class Terminal(Quiet):
     """One line on a terminal that rewrites itself; a plain line every 10 s elsewhere."""
 

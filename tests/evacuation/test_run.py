@@ -14,9 +14,11 @@ import pytest
 import shapely
 
 from citymap.errors import BadInputError, CancelledError
+from citymap.evacuation import reading
 from citymap.evacuation.run import run
 from citymap.evacuation.scenario import read_scenario, scenario_of
 from citymap.evacuation.town import prepare
+from citymap.i18n import Word, t
 from citymap.progress import Quiet
 from citymap.workspace import Workspace
 from tests.evacuation import towns
@@ -189,7 +191,7 @@ def test_orders_may_differ_from_district_to_district(town: Workspace, tmp_path: 
 
 @pytest.mark.parametrize(
     ("keys", "key"),
-    [({"flood": "nowhere"}, "not_found"), ({"hazard": "volcano_typo"}, "evacuation_columns"),
+    [({"flood": "nowhere"}, "not_found"), ({"hazard": "volcano_typo"}, "evacuation_no_hazard"),
      ({"population": {"from_buildings": 0}}, "evacuation_nobody"),
      ({"order_time_h": 3.0}, "evacuation_order_too_late"),
      ({"closed_shelters": ["s1", "s2"]}, "evacuation_no_usable_shelter"),
@@ -210,15 +212,20 @@ def test_what_cannot_be_run_is_said(
     [{"compliance": 1.2}, {"step_s": 0}, {"speed_law": "magic"}, {"stability": "magic"}, {"typo": 1},
      {"departure": {"curve": "weibull", "a": 1.0}}, {"departure": {"curve": "magic"}},
      {"departure": {"curve": "window", "from_h": 1, "to_h": 0}}, {"population": {}},
-     {"population": {"from_buildings": -5}}, {"replicates": 0}, {"mobility": ["ghost"]}],
+     {"population": {"from_buildings": -5}}, {"order_time_h": -1.0}, {"order_time_h": {"d1": -2}},
+     {"compliance": "many"}, {"start": "noon"}, {"knowledge": "some"}, {"duration_h": float("inf")},
+     {"extra_shelters": [{"id": "x", "lon": 239.0, "lat": 36.0, "capacity": 5}]}, {"replicates": 0}, {"mobility": ["ghost"]}],
 )  # fmt: skip
-def test_a_wrong_key_is_named(keys: dict[str, Any]) -> None:
+def test_a_wrong_key_is_named_in_both_languages(keys: dict[str, Any]) -> None:
     with pytest.raises(BadInputError) as caught:
         scenario(**keys)
     assert caught.value.key == "evacuation_scenario"
-    assert next(iter(keys)) in caught.value.message("en") or "evacuation" in caught.value.message(
-        "en"
-    )
+    assert "evacuation" in caught.value.message("en")
+    assert "docs/evacuation.md" in caught.value.message("ja")  # the remedy
+    told = caught.value.values["reason"]
+    assert isinstance(told, Word)
+    assert t(told.key, "ja", **told.values) != t(told.key, "en", **told.values)
+    assert "Input should" not in caught.value.message("ja")
 
 
 @pytest.mark.parametrize("text", ["building_id,people\nb0,-3\n", "building_id,people\nb0,1.5\n", "building_id,people\nb0,x\n",
@@ -319,3 +326,37 @@ def test_a_street_whose_cells_have_no_depth_takes_the_water_beside_it(
     )  # fmt: skip
     assert (walls.water.peak_m() == given.water.peak_m()).all()
     assert walls.notes["edges_outside_flood"] == given.notes["edges_outside_flood"] == 0
+
+
+def test_whoever_is_still_at_home_at_the_end_is_waiting_or_cut_off_but_never_dropped(
+    town: Workspace, tmp_path: Path
+) -> None:
+    """The order comes just before the end: nobody has left, and the water stands in the west."""
+    depth = np.zeros((3, 120, 120), np.float32)
+    depth[1:, :, :50] = 1.5
+    towns.write_flood(tmp_path / "f", depth, [0.0, 600.0, 3600.0])
+    late = {"curve": "window", "from_h": 0.5, "to_h": 0.6}
+    out = tmp_path / "out"
+    found = run(town, scenario(flood=str(tmp_path / "f"), order_time_h=0.9, departure=late, duration_h=1.0, vertical_share=0), out)  # fmt: skip
+    assert found["waiting"] + found["stranded"] + found["vertical"] == found["people"]
+    assert found["waiting"] > 0 and found["stranded_by_reason"]["home_cut_off"] > 0
+    told = reading.unfinished(found, "ja")
+    assert told is not None and f"{found['waiting']:,}" in told
+    kinds = ("arrived", "en_route", "waiting", "stranded", "vertical", "stayed")
+    for row in rows(out / "arrivals.csv"):
+        assert sum(int(row[k]) for k in kinds) == found["people"]
+    gone = pq.read_table(out / "people.parquet").to_pandas().query("reason == 'home_cut_off'")
+    assert gone.end_h.notna().all() and (gone.status == "stranded").all()
+
+
+def test_the_input_is_checked_and_said_in_both_languages(town: Workspace, tmp_path: Path) -> None:
+    found = run(town, scenario(), tmp_path / "out")
+    for lang, word in (("ja", "使った避難場所 2 か所"), ("en", "2 shelters count")):
+        assert any(word in line for line in reading.checks(found, lang))
+    assert all(
+        line["ja"] and line["en"] and line["ja"] != line["en"] for line in found["assumptions"]
+    )
+    with pytest.raises(BadInputError) as caught:
+        run(town, scenario(closed_shelters=["s1", "s2"]), tmp_path / "none")
+    assert "開けない 2" in caught.value.message("ja")
+    assert "洪水" in caught.value.message("ja") and "Flood" in caught.value.message("en")

@@ -44,7 +44,9 @@ def test_it_says_what_the_result_says(city: Workspace) -> None:
     assert data["counts"]["stranded"] == summary["stranded"] > 0
     assert sum(data["stranded"]["age"].values()) == summary["stranded"]
     assert data["seed"] == 1
-    assert data["scenario"]["compliance"] == 0.9
+    assert dict(data["scenario"])["指示に従う割合"] == "90 %"
+    assert any(line.startswith("人数：") for line in data["assumptions"])
+    assert not any(line.startswith("People") for line in data["assumptions"])
     assert data["inputs"]["flood"]["sha256"] == hashlib.sha256(
         (city.scenario(evacuation_city.FLOOD) / "flood.nc").read_bytes()
     ).hexdigest()  # fmt: skip

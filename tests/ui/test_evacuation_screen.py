@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import citymap.ui
 import evacuation_city
+from citymap.errors import BadInputError
 from citymap.evacuation import plans
 from citymap.evacuation.scenario import scenario_of
 from citymap.jobs import KINDS
@@ -72,6 +73,7 @@ def test_what_is_asked_for_becomes_the_job(town: Workspace, store: Store) -> Non
     assert given.flood == f"scenarios/{evacuation_city.FLOOD}"
     assert job.params["leave_by"] is True
     assert (given.order_time_h, given.compliance, given.knowledge) == (0.25, 0.8, "full")
+    assert given.hazard == "flood"
     assert given.departure.curve == "window"
     assert given.population.from_buildings == 500
     assert KINDS.load()["evacuate"]  # somebody takes such jobs
@@ -83,6 +85,46 @@ def test_a_name_that_is_taken_starts_nothing(town: Workspace, store: Store) -> N
     press(at, "計算を始める")
     assert any("もうあります" in e.value for e in at.error)
     assert jobs.listed(store) == []
+
+
+def test_the_hazard_is_that_of_the_flood_result_and_can_be_another(
+    town: Workspace, store: Store
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = town.places / "shelters.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.append_column("tsunami", pa.array([True, None], pa.bool_())), path)
+    (town.scenario(evacuation_city.FLOOD) / "scenario.toml").write_text(
+        '[flood]\n[[flood.boundary]]\nside = "west"\ntype = "stage"\nstage_m = [[0, 2.0]]\n'
+    )
+    at = open_page()
+    at.selectbox(key="evacuation_flood").set_value(evacuation_city.FLOOD).run()
+    hazard = at.selectbox(key=f"evacuation_hazard_{evacuation_city.FLOOD}")
+    assert hazard.value == "storm_surge"  # the level of the sea
+    assert any("指定された避難場所が一覧にありません" in w.value for w in at.warning)
+    assert "津波（指定 1 か所）" in hazard.options
+    hazard.set_value("tsunami").run()
+    assert not any("指定された避難場所" in w.value for w in at.warning)
+    at.text_input(key="evacuation_name").set_value("津波の計画").run()
+    press(at, "計算を始める")
+    (job,) = jobs.listed(store)
+    assert scenario_of(dict(job.params["scenario"])).evacuation.hazard == "tsunami"
+
+
+def test_the_name_of_a_run_that_was_stopped_may_be_used_again(
+    town: Workspace, store: Store
+) -> None:
+    stopped = town.scenario("止めた計画")
+    stopped.mkdir()
+    (stopped / "scenario.toml").write_text("[evacuation]\n")
+    plans.free(town, "止めた計画")
+    with pytest.raises(BadInputError):
+        plans.free(town, "止めた計画", busy={"止めた計画"})
+    (stopped / "people.parquet").write_bytes(b"")
+    with pytest.raises(BadInputError):
+        plans.free(town, "止めた計画")
 
 
 def test_results_are_read_districts_told_and_plans_compared(town: Workspace, store: Store) -> None:

@@ -45,6 +45,7 @@ def run(
 
     シナリオを計算し、結果のフォルダーを書きます。
     """
+    from citymap.evacuation.reading import unfinished
     from citymap.evacuation.run import run as evacuate
     from citymap.evacuation.scenario import read_scenario
 
@@ -63,6 +64,8 @@ def run(
                 ci = summary.get("ci95", {}).get(name)
                 more = f" [{ci[0]:,.1f} – {ci[1]:,.1f}]" if ci else ""
                 lines.append(f"{t(f'evacuation.{name}', lang)}: {summary[name]:,}{more}")
+            if (open_end := unfinished(summary, lang)) is not None:
+                lines.append(open_end)
             return "\n".join([*lines, _places(summary, lang), f"→ {out}"])
 
         cli.answer(summary, text, json=json)
@@ -91,7 +94,7 @@ def leave_by(
 
         def text() -> str:
             lines = [
-                f"{name}: "
+                f"{t(f'evacuation.mobility.{name}', lang)}: "
                 + ", ".join(
                     f"{t(f'evacuation.leave_by.{k}', lang)} {n:,}" for k, n in counts.items()
                 )

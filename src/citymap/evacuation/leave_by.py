@@ -17,7 +17,7 @@ from citymap.evacuation.conditions import Conditions, Worst, dry_speeds
 from citymap.evacuation.person import MOBILITY
 from citymap.evacuation.slope import slope_factor
 from citymap.evacuation.town import prepare
-from citymap.progress import Progress, Quiet
+from citymap.progress import Part, Progress, Quiet
 from citymap.workspace import write_table, write_text
 
 if TYPE_CHECKING:
@@ -159,7 +159,8 @@ def leave_by(
     """
     progress = progress or Quiet()
     given = scenario.evacuation
-    town = prepare(workspace, scenario, populated=False, progress=progress)
+    town = prepare(workspace, scenario, populated=False, progress=Part(progress, 0, 0.7))
+    progress = Part(progress, 0.7, 1)
     weather = town.conditions(given)
     factor = NIGHT_FACTOR if given.night else 1.0
     ids = np.array([*town.shelters.id, None], object)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,24 @@ def floods(workspace: Workspace) -> list[str]:
     return sorted(p.parent.name for p in workspace.scenarios.glob("*/flood.nc"))
 
 
+def hazard_of(workspace: Workspace, flood: str) -> str | None:
+    """The kind of disaster that a flood result looks like by what brings its water; None where that is open.
+
+    A broken levee or a river is `flood`, rain alone `inland_flood`, the level of the sea `storm_surge`
+    (a tsunami is written in the same way, so that planners must look).
+    """
+    try:
+        text = (workspace.scenario(flood) / "scenario.toml").read_text(encoding="utf-8")
+        given = tomllib.loads(text)["flood"]
+    except (OSError, KeyError, tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return None
+    if given.get("breach") or given.get("inflow"):
+        return "flood"
+    if any(b.get("type") == "stage" for b in given.get("boundary", ())):
+        return "storm_surge"
+    return "inland_flood" if given.get("rain") else None
+
+
 def flood_of(workspace: Workspace, plan: Entry) -> Path | None:
     """The folder of the flood result that a plan was computed with; None without one, or if it is gone."""
     given = str(
@@ -90,13 +109,19 @@ def flood_of(workspace: Workspace, plan: Entry) -> Path | None:
     return next((p for p in places if (p / "flood.nc").is_file()), None)
 
 
-def free(workspace: Workspace, name: str) -> None:
-    """Check that a new plan may have this name.
+def free(workspace: Workspace, name: str, *, busy: Collection[str] = ()) -> None:
+    """Check that a new plan may have this name: none has it, or one whose run was stopped or failed.
+
+    `busy`: names of plans that are being computed.
 
     Raises:
         BadInputError: it is taken, or cannot be one.
     """
-    if workspace.scenario(name).exists():
+    folder = workspace.scenario(name)
+    if not folder.exists():
+        return
+    left = {p.name for p in folder.iterdir()} - {"scenario.toml"}
+    if name in busy or left or "flood" in entry(workspace, name).tables:
         raise BadInputError("flood_name_taken", name=name)
 
 

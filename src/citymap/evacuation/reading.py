@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ import shapely
 from citymap.errors import BadInputError
 from citymap.evacuation.bottlenecks import NAME as BOTTLENECKS
 from citymap.evacuation.people import AGES
+from citymap.i18n import Word, t
 
 if TYPE_CHECKING:
     from citymap.workspace import Workspace
@@ -151,6 +153,45 @@ def bottlenecks(result: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError):
         return []
     return found
+
+
+def unfinished(found: dict[str, Any], lang: str) -> str | None:
+    """Who was neither safe nor stranded when the run ended, in a sentence; None where nobody was."""
+    waiting, en_route = found["waiting"], found["en_route"]
+    if not waiting and not en_route:
+        return None
+    return t(
+        "evacuation.unfinished", lang, hours=f"{found['duration_h']:g}", waiting=f"{waiting:,.0f}",
+        en_route=f"{en_route:,.0f}",
+    )  # fmt: skip
+
+
+def checks(found: dict[str, Any], lang: str) -> list[str]:
+    """What of the input did not fit and what was done about it, in sentences."""
+    network, off = found.get("network", {}), Counter(found.get("shelters_unused", {}).values())
+    largest = network.get("largest_component", 0) / max(network.get("nodes", 1), 1)
+    given = {
+        "late_order": found.get("latest_order_after_flood"),
+        "components": network.get("components", 1) > 1 and {
+            "count": f"{network['components']:,}", "share": f"{100 * largest:.1f}",
+        },
+        "homes_off": (n := found.get("homes_off_network")) and {"count": f"{n:,}"},
+        "across": (n := found.get("homes_across_barrier")) and {"count": f"{n:,}"},
+        "outside": (n := found.get("edges_outside_flood")) and {"count": f"{n:,}"},
+        "closures": (n := len(found.get("closures", ()))) and {"count": f"{n:,}"},
+        "shelters": found.get("shelters_used") is not None and {
+            "used": f"{found['shelters_used']:,}",
+            "unused": tuple(
+                Word("evacuation.unused_count", {"why": Word(f"evacuation.unused.{w}"), "count": f"{n:,}"})
+                for w, n in off.most_common()
+            ) or "0",
+        },
+    }  # fmt: skip
+    return [
+        t(f"evacuation.check.{k}", lang, **(v if isinstance(v, dict) else {}))
+        for k, v in given.items()
+        if v
+    ]
 
 
 Districts = dict[str, tuple[str, shapely.Geometry]]

@@ -14,25 +14,25 @@ import pyarrow.parquet as pq
 import shapely
 
 from citymap import crs
+from citymap.evacuation.assumptions import assumptions
 from citymap.evacuation.bottlenecks import NAME as BOTTLENECKS
 from citymap.evacuation.bottlenecks import stranded_on, write_bottlenecks
 from citymap.evacuation.columns import LINKS, PEOPLE
-from citymap.evacuation.people import AGES, DIFFICULTY, HOUSEHOLDS
-from citymap.evacuation.person import CAR_M_S, MOBILITY
-from citymap.evacuation.person import PEOPLE as CLASSES
+from citymap.evacuation.people import AGES
+from citymap.evacuation.person import MOBILITY
 from citymap.evacuation.playback import NAME as PLAYBACK
 from citymap.evacuation.playback import write_playback
-from citymap.evacuation.shelters import FLOODED_M
 from citymap.evacuation.simulate import (
     EN_ROUTE,
     EVACUATED,
     REASON,
     STATUS,
+    STAYED,
     STRANDED,
+    VERTICAL,
     Outcome,
     draw_of,
 )
-from citymap.evacuation.water import BESIDE_M
 from citymap.workspace import replacing, write_table, write_text
 
 if TYPE_CHECKING:
@@ -80,42 +80,6 @@ def by_group(town: Town, outcome: Outcome) -> dict[str, dict[str, int]]:
         key = town.homes.district_id[home] or ""
         district[key] = district.get(key, 0) + 1
     return {"age": age, "district": dict(sorted(district.items()))}
-
-
-def assumptions(town: Town, scenario: Scenario) -> list[str]:
-    """What the run took for granted, one line each, for planners to check."""
-    given, notes = scenario.evacuation, town.notes
-    source = (
-        f"people: {given.population.file}"
-        if given.population.file
-        else f"people: {town.people.count} shared out over buildings by floor area and usage "
-        f"({'by night: those who live there' if given.night else 'by day: also those at work'})"
-    )
-    if given.population.hour is not None:
-        source += f", counts of hour {given.population.hour}"
-    if given.population.visitors:
-        source += f", visitors on top: {given.population.visitors}, placed as the others"
-    ages = ", ".join(f"{n} {s:.0%}" for n, s in AGES)
-    return [
-        source,
-        f"ages (whole city, drawn): {ages}",
-        "walking difficulty (assumed): " + ", ".join(f"{a} {s:.0%}" for a, s in DIFFICULTY.items()),
-        "households of 1 to 5 people: " + ", ".join(f"{s:.0%}" for s in HOUSEHOLDS)
-        + "; a household moves together at the pace of its slowest member",
-        "dry walking speed m/s: " + ", ".join(f"{c.id} {c.speed_m_s}" for c in CLASSES)
-        + f"; cars {CAR_M_S:.1f}",
-        f"speed in water: {given.speed_law}, capped by the dry speed; closed beyond {given.stability}",
-        "an edge takes the deepest water of all cells along it; bridges stand above the water; in an "
-        "underpass any water is 2 m deeper",
-        f"unknown road width: {notes['network']['width_unknown']} roads taken as 4 m",
-        f"knowledge of closed roads: {given.knowledge}",
-        f"{given.vertical_share:.0%} of those in buildings with verdict stay_upstairs stay there",
-        f"compliance {given.compliance:.1%}, by car {given.car_share:.1%} of households",
-        f"capacity unknown and no building there: {given.unknown_capacity} people",
-        f"edges outside the flood result, taken as dry: {notes['edges_outside_flood']}",
-        f"a place does not count where the flood result says nothing within {BESIDE_M:.0f} m, or "
-        f"{FLOODED_M} m of water or more",
-    ]  # fmt: skip
 
 
 def write_outcome(
@@ -240,25 +204,32 @@ def _shelters(path: Path, town: Town, outcome: Outcome) -> None:
 
 
 def arrivals(town: Town, outcome: Outcome) -> NDArray[np.float64]:
-    """Rows of (hour, arrived, en route, waiting, stranded) for all who set out or would."""
+    """Rows of (hour, arrived, en route, waiting, stranded, upstairs, stayed): everybody, every time."""
     times = np.arange(0.0, town.horizon_s + 1, ARRIVALS_S)
     left, end, size = outcome.depart_s, outcome.end_s, outcome.size
     moves = np.isin(outcome.status, (EVACUATED, EN_ROUTE, STRANDED, 0))
     gone = outcome.status == EVACUATED
     stuck = outcome.status == STRANDED
-    out = np.zeros((len(times), 5))
+    out = np.zeros((len(times), 7))
+    out[:, 5:] = outcome.people(VERTICAL), outcome.people(STAYED)
     for k, t in enumerate(times):
         arrived = gone & (end <= t)
         held = stuck & (end <= t)
         way = moves & ~arrived & ~held & (left <= t)
         home = moves & ~arrived & ~held & ~way
-        out[k] = t / 3600, size[arrived].sum(), size[way].sum(), size[home].sum(), size[held].sum()
+        out[k, :5] = (
+            t / 3600,
+            size[arrived].sum(),
+            size[way].sum(),
+            size[home].sum(),
+            size[held].sum(),
+        )
     return out
 
 
 def _arrivals(path: Path, town: Town, outcome: Outcome) -> None:
     rows = [[round(float(r[0]), 4), *(int(v) for v in r[1:])] for r in arrivals(town, outcome)]
-    _csv(path, ["t_h", "arrived", "en_route", "waiting", "stranded"], rows)
+    _csv(path, ["t_h", "arrived", "en_route", "waiting", "stranded", "vertical", "stayed"], rows)
 
 
 def _trips(folder: Path, town: Town, outcome: Outcome) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,13 +15,32 @@ from citymap.evacuation.departure import CURVES
 from citymap.evacuation.person import MOBILITY
 from citymap.evacuation.speed_laws import LAWS
 from citymap.evacuation.stability import LIMITS
+from citymap.i18n import Word
 
 Share = Annotated[float, Field(ge=0, le=1)]
+BOUNDS = {
+    "greater_than": ">", "greater_than_equal": "≥", "less_than": "<", "less_than_equal": "≤",
+    "too_short": "≥",
+}  # fmt: skip
 NEEDS = {"weibull": ("a", "b"), "rayleigh": ("mean_h",), "window": ("from_h", "to_h")}
 
 
+class Refused(ValueError):
+    """What our own checks refuse, in words of the catalogue (`evacuation.refused.…`)."""
+
+    def __init__(self, why: str, **values: object) -> None:
+        self.word = Word(f"evacuation.refused.{why}", values)
+        super().__init__(str(self.word))
+
+
+def _one_of(key: str, value: str, known: Iterable[str]) -> None:
+    """Refuse a value that is not one of those known."""
+    if value not in (listed := list(known)):
+        raise Refused("choice", key=key, given=value, known=", ".join(listed))
+
+
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Departure(_Strict):
@@ -35,13 +55,12 @@ class Departure(_Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> Departure:
-        if self.curve not in CURVES.load():
-            raise ValueError(f"curve: {' | '.join(CURVES.load())}")
+        _one_of("curve", self.curve, CURVES.load())
         missing = [n for n in NEEDS.get(self.curve, ()) if getattr(self, n) is None]
         if missing:
-            raise ValueError(f"{self.curve} needs {', '.join(missing)}")
+            raise Refused("curve_needs", curve=self.curve, missing=", ".join(missing))
         if self.from_h is not None and self.to_h is not None and self.to_h < self.from_h:
-            raise ValueError("to_h before from_h")
+            raise Refused("window")
         return self
 
     def parameters(self) -> dict[str, float]:
@@ -62,9 +81,9 @@ class Population(_Strict):
     def _one(self) -> Population:
         estimated = self.from_buildings is not None and self.from_buildings is not False
         if (self.file is not None) == estimated:
-            raise ValueError("either file or from_buildings")
+            raise Refused("population")
         if self.from_buildings is not True and (self.from_buildings or 1) < 0:
-            raise ValueError("from_buildings must not be negative")
+            raise Refused("negative_people", given=self.from_buildings)
         return self
 
 
@@ -130,14 +149,14 @@ class Evacuation(_Strict):
 
     @model_validator(mode="after")
     def _known(self) -> Evacuation:
-        if self.speed_law not in LAWS.load():
-            raise ValueError(f"speed_law: {' | '.join(LAWS.load())}")
-        if self.stability not in LIMITS.load():
-            raise ValueError(f"stability: {' | '.join(LIMITS.load())}")
-        if unknown := set(self.mobility) - set(MOBILITY):
-            raise ValueError(
-                f"mobility: {', '.join(sorted(unknown))} (known: {' | '.join(MOBILITY)})"
-            )
+        _one_of("speed_law", self.speed_law, LAWS.load())
+        _one_of("stability", self.stability, LIMITS.load())
+        for name in self.mobility:
+            _one_of("mobility", name, MOBILITY)
+        orders = self.order_time_h
+        for hours in orders.values() if isinstance(orders, dict) else [orders]:
+            if hours < 0:
+                raise Refused("order_before", given=f"{hours:g}")
         return self
 
 
@@ -183,8 +202,27 @@ def scenario_of(
         first = e.errors()[0]
         where = ".".join(str(p) for p in first["loc"])
         raise BadInputError(
-            "evacuation_scenario", place=place, key=where, reason=first["msg"]
+            "evacuation_scenario", place=place, key=where, reason=_reason(dict(first))
         ) from e
+
+
+def _reason(found: dict[str, Any]) -> Word:
+    """What is wrong with a value, in words of the catalogue."""
+    kind, ctx, given = str(found["type"]), found.get("ctx") or {}, found.get("input")
+    if isinstance(ctx.get("error"), Refused):
+        word: Word = ctx["error"].word
+        return word
+    if kind in BOUNDS:
+        return Word("evacuation.refused.bound", {"given": given, "bound": f"{BOUNDS[kind]} {next(iter(ctx.values()))}"})  # fmt: skip
+    if kind == "literal_error":
+        return Word("evacuation.refused.choice", {"key": found["loc"][-1], "given": given, "known": str(ctx["expected"]).replace("'", "").replace(" or ", ", ")})  # fmt: skip
+    if kind in ("missing", "extra_forbidden", "finite_number"):
+        return Word(f"evacuation.refused.{kind}")
+    if kind.startswith(("float_", "int_")):
+        return Word("evacuation.refused.number", {"given": given})
+    if kind.startswith("datetime_"):
+        return Word("evacuation.refused.time", {"given": given})
+    return Word("evacuation.refused.other", {"given": given, "said": found["msg"]})
 
 
 def read_scenario(path: Path) -> Scenario:

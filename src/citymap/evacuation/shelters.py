@@ -11,6 +11,7 @@ import shapely
 
 from citymap import crs
 from citymap.errors import BadInputError
+from citymap.places.kinds.evacuation_site import HAZARDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +63,15 @@ class Shelters:
         return replace(self, why_not=why_not)
 
 
+def designations(path: Path) -> dict[str, int]:
+    """How many listed places are designated for each hazard; empty where there is no list."""
+    if not path.is_file():
+        return {}
+    columns = [h for h in HAZARDS if h in pq.read_schema(path).names]
+    table = pq.read_table(path, columns=columns)
+    return {h: sum(v is True for v in table[h].to_pylist()) for h in columns}
+
+
 def read_shelters(path: Path, given: Evacuation, homes: Homes, *, epsg: int) -> Shelters:
     """The places of `shelters.parquet` and those that the scenario adds.
 
@@ -75,7 +85,12 @@ def read_shelters(path: Path, given: Evacuation, homes: Homes, *, epsg: int) -> 
         table = pq.read_table(path)
     except (OSError, ValueError) as e:
         raise BadInputError("evacuation_unreadable", place=path.name, reason=e) from e
-    missing = {"place_id", "lon", "lat", given.hazard} - set(table.column_names)
+    known = [h for h in HAZARDS if h in table.column_names]
+    if given.hazard not in known:
+        raise BadInputError(
+            "evacuation_no_hazard", place=path.name, hazard=given.hazard, known=", ".join(known)
+        )
+    missing = {"place_id", "lon", "lat"} - set(table.column_names)
     if missing:
         raise BadInputError(
             "evacuation_columns", place=path.name, columns=", ".join(sorted(missing))

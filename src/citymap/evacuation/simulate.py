@@ -153,6 +153,7 @@ def simulate(
     )
     movement.begin(world, rule, depart)
     steps = 24
+    progress.update(0, steps, "movement")
     for k in range(steps):
         until = rule.width_s * round(_BUCKETS * (k + 1) / steps)
         movement.move(world, rule, until)
@@ -344,6 +345,15 @@ def _outcome(
     ag["place"][caught] = ag["left"][caught] % links
     ag["share"][caught] = 1.0
     status[standing | caught] = STRANDED
+    # Whoever has not yet set out when the run ends, with the water before the door by then.
+    home_row = weather.row[np.maximum(edge, 0)]
+    shut_in = (status == WAITING) & follows & ~stays & (edge >= 0) & (reason == 0) & (home_row >= 0)
+    if weather.speeds.shape[2]:
+        shut_in &= weather.speeds[ag["cls"], -1, np.maximum(home_row, 0)] <= 0
+    for cls in np.unique(ag["cls"][shut_in]):
+        own = shut_in & (ag["cls"] == cls)
+        end[own] = weather.closes_s(int(cls))[edge[own]]
+    reason[shut_in] = movement.HOME_CUT_OFF
     cut = (status == WAITING) & (reason == movement.HOME_CUT_OFF)
     status[cut] = STRANDED
     # Whoever does not set out: upstairs, at home, or at home in the water.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -23,6 +24,7 @@ from citymap.evacuation.shelters import FLOODED_M, Shelters, read_shelters
 from citymap.evacuation.speed_laws import LAWS
 from citymap.evacuation.stability import LIMITS
 from citymap.evacuation.water import Water, read_flood
+from citymap.i18n import Word
 from citymap.progress import Progress, Quiet
 
 if TYPE_CHECKING:
@@ -117,7 +119,12 @@ def prepare(
         if given.duration_h is None:
             horizon_h = max(float(water.times_s[-1]) / 3600, 1.0)
     if not shelters.usable.any():
-        raise BadInputError("evacuation_no_usable_shelter", hazard=given.hazard)
+        raise BadInputError(
+            "evacuation_no_usable_shelter",
+            place=shelter_path.name,
+            hazard=Word(f"ui.shelter.hazard_name.{given.hazard}"),
+            why=_why_not(shelters),
+        )
     stop[~shelters.usable] = -1
     orders = given.order_time_h
     latest = max(orders.values(), default=0.0) if isinstance(orders, dict) else orders
@@ -169,6 +176,14 @@ def prepare(
         network, homes, everybody, shelters, stop, np.nan_to_num(there.off_m), water, tuple(shut),
         horizon_h * 3600, notes,
     )  # fmt: skip
+
+
+def _why_not(shelters: Shelters) -> tuple[Word, ...]:
+    """How many places fall out for what reason, the commonest first."""
+    return tuple(
+        Word("evacuation.unused_count", {"why": Word(f"evacuation.unused.{why}"), "count": n})
+        for why, n in Counter(shelters.why_not).most_common()
+    )
 
 
 def _first_wet_s(water: Water) -> float:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 
@@ -75,7 +76,29 @@ def t(key: str, lang: str = DEFAULT_LANGUAGE, /, **values: object) -> str:
         or texts.get(DEFAULT_LANGUAGE)
         or key
     )
-    return text.format_map(_Keep(values)) if values else text
+    if not values:
+        return text
+    return text.format_map(_Keep({k: _said(v, lang) for k, v in values.items()}))
+
+
+@dataclass(frozen=True)
+class Word:
+    """A value of a text that is itself a text of the catalogue, said in the language of the whole.
+
+    A tuple of them is a list: they are said one after the other.
+    """
+
+    key: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return t(self.key, "en", **self.values)
+
+
+def _said(value: object, lang: str) -> object:
+    if isinstance(value, tuple):
+        return ("、" if lang == "ja" else ", ").join(str(_said(v, lang)) for v in value)
+    return t(value.key, lang, **value.values) if isinstance(value, Word) else value
 
 
 class _Keep(dict[str, object]):

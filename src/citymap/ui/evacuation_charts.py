@@ -15,9 +15,11 @@ from pydeck.types import String
 from citymap.errors import CitymapError
 from citymap.evacuation import advice, reading
 from citymap.evacuation.advice import clock
+from citymap.evacuation.assumptions import in_language
 from citymap.evacuation.compare import compared
 from citymap.evacuation.plans import Entry
 from citymap.evacuation.reading import Districts
+from citymap.evacuation.told_keys import name_of, value_of
 from citymap.i18n import t
 from citymap.ui import still_charts
 from citymap.ui.evacuation_desk import say_error
@@ -126,9 +128,17 @@ def charts(plan: Entry | None, listed: Districts) -> None:
     except CitymapError as error:
         say_error(error)
         return
+    with st.expander(say("evacuation.checks"), icon=":material/rule:"):
+        st.markdown("\n".join(f"- {line}" for line in reading.checks(plan.summary, language())))
     with st.expander(say("evacuation.assumptions"), icon=":material/fact_check:"):
-        st.markdown("\n".join(f"- {line}" for line in plan.summary["assumptions"]))
-        st.json(plan.summary["scenario"], expanded=False)
+        st.markdown(
+            "\n".join(f"- {in_language(line, language())}" for line in plan.summary["assumptions"])
+        )
+        st.dataframe(
+            [{say("evacuation.measure"): name_of(k, language()), plan.name: value_of(k, v, language())}
+             for k, v in plan.summary["scenario"].items()],
+            hide_index=True, width="stretch",
+        )  # fmt: skip
 
 
 def _arrivals(plan: Entry) -> None:
@@ -293,7 +303,8 @@ def compare(entries: Sequence[Entry], listed: Districts) -> None:
     if found["changed"]:
         st.markdown(say("evacuation.changed_keys"))
         st.dataframe(
-            [{say("evacuation.measure"): k, a: str(v[0]), second: str(v[1])}
+            [{say("evacuation.measure"): name_of(k, language()),
+              a: value_of(k, v[0], language()), second: value_of(k, v[1], language())}
              for k, v in found["changed"].items()],
             hide_index=True, placeholder="–", width="stretch",
         )  # fmt: skip

@@ -11,14 +11,16 @@ import streamlit as st
 
 from citymap.assess.depth_classes import STANDARD
 from citymap.errors import CitymapError
-from citymap.evacuation import plans
+from citymap.evacuation import plans, reading
 from citymap.evacuation.departure import CURVES
 from citymap.evacuation.plans import Entry
 from citymap.evacuation.playback import NAME
 from citymap.evacuation.scenario import scenario_of
+from citymap.evacuation.shelters import designations
 from citymap.evacuation.speed_laws import LAWS
 from citymap.i18n import t
 from citymap.jobs import submit
+from citymap.places.kinds.evacuation_site import HAZARDS
 from citymap.share import plan_capsule
 from citymap.store import jobs
 from citymap.store.accounts import Role
@@ -87,6 +89,10 @@ def in_short(plan: Entry) -> None:
         more = f" ({ci[0]:,.0f} – {ci[1]:,.0f})" if ci else ""
         lines.append(count(name, summary[name]) + more)
     st.markdown("  \n".join(lines))
+    if summary.get("latest_order_after_flood"):
+        st.warning(t("evacuation.check.late_order", language()), icon=":material/schedule:")
+    if (open_end := reading.unfinished(summary, language())) is not None:
+        st.warning(open_end, icon=":material/hourglass_bottom:")
     if summary.get("ci95"):
         st.caption(say("evacuation.intervals", count=summary["replicates"]))
 
@@ -139,6 +145,7 @@ def plan_form(workspace: Workspace, me: Identity) -> None:
             say("evacuation.flood"), ["none", *plans.floods(workspace)], key="evacuation_flood",
             format_func=lambda f: say("evacuation.flood_none") if f == "none" else f,
         )  # fmt: skip
+        hazard = _hazard(workspace, flood)
         order = st.number_input(
             say("evacuation.order"), 0.0, 72.0, 0.5, 0.25, key="evacuation_order"
         )
@@ -182,7 +189,8 @@ def plan_form(workspace: Workspace, me: Identity) -> None:
     tables: dict[str, Any] = {
         "scenario": {"name": name.strip(), "seed": int(seed)},
         "evacuation": {
-            "flood": flood if flood == "none" else f"scenarios/{flood}", "order_time_h": float(order),
+            "flood": flood if flood == "none" else f"scenarios/{flood}", "hazard": hazard,
+            "order_time_h": float(order),
             "departure": departure, "compliance": compliance / 100, "car_share": cars / 100,
             "speed_law": law, "knowledge": knowledge,
             "population": {"from_buildings": True if number is None else int(number)},
@@ -195,7 +203,7 @@ def plan_form(workspace: Workspace, me: Identity) -> None:
         say("evacuation.begin"), type="primary", icon=":material/play_circle:", disabled=not ready
     ):
         try:
-            plans.free(workspace, name.strip())
+            plans.free(workspace, name.strip(), busy=_busy())
             scenario_of(tables, place=name.strip())
             params: dict[str, Any] = {"name": name.strip(), "scenario": tables, "leave_by": limits}
             if replicates > 1:
@@ -210,6 +218,23 @@ def plan_form(workspace: Workspace, me: Identity) -> None:
         st.caption(say("evacuation.not_ready"))
     if (job_id := st.session_state.get(JOB)) is not None:
         _follow(job_id)  # where the eye is after pressing the button
+
+
+def _hazard(workspace: Workspace, flood: str) -> str:
+    """For which disaster a shelter must be designated: what the flood result looks like at first."""
+    count = designations(workspace.places / "shelters.parquet")
+    likely = None if flood == "none" else plans.hazard_of(workspace, flood)
+    offered = [h for h in HAZARDS if count.get(h) or h == likely] or ["flood"]
+    hazard = st.selectbox(
+        say("evacuation.hazard"), offered, help=say("evacuation.hazard_help"),
+        key=f"evacuation_hazard_{flood}", index=offered.index(likely or offered[0]),
+        format_func=lambda h: say(
+            "evacuation.hazard_count", name=say(f"shelter.hazard_name.{h}"), count=count.get(h, 0)
+        ),
+    )  # fmt: skip
+    if not count.get(hazard):
+        st.warning(say("evacuation.none_designated"), icon=":material/warning:")
+    return str(hazard)
 
 
 def _departure(curve: str) -> dict[str, Any]:
@@ -244,11 +269,7 @@ def plans_table(workspace: Workspace, entries: Sequence[Entry]) -> None:
     if not entries:
         st.info(say("evacuation.none"), icon=":material/directions_run:")
         return
-    busy = {
-        str(j.params.get("name"))
-        for j in jobs.listed(who.store())
-        if j.kind == "evacuate" and not j.ended
-    }
+    busy = _busy()
     st.dataframe(
         [_row(e, e.name in busy) for e in entries],
         hide_index=True,
@@ -276,6 +297,15 @@ def plans_table(workspace: Workspace, entries: Sequence[Entry]) -> None:
             say_error(error)
             return
         st.rerun()
+
+
+def _busy() -> set[str]:
+    """Names of the plans that are being computed or wait for it."""
+    return {
+        str(j.params.get("name"))
+        for j in jobs.listed(who.store())
+        if j.kind == "evacuate" and not j.ended
+    }
 
 
 def _row(plan: Entry, running: bool) -> dict[str, object]:

@@ -17,8 +17,10 @@ def run(context: Context, params: Mapping[str, Any]) -> dict[str, Any]:
     import json
 
     from citymap.evacuation.leave_by import leave_by
+    from citymap.evacuation.run import PREPARING, steps_of
     from citymap.evacuation.run import run as evacuate
     from citymap.evacuation.scenario import read_scenario, scenario_of
+    from citymap.progress import Part
     from citymap.workspace import toml_value, write_text
 
     folder = context.workspace.scenario(str(params["name"]))
@@ -32,12 +34,15 @@ def run(context: Context, params: Mapping[str, Any]) -> dict[str, Any]:
     else:
         scenario = read_scenario(folder / "scenario.toml")
     out = folder / "evacuation" if (folder / "flood.nc").exists() else folder
+    limits = bool(params.get("leave_by")) and scenario.evacuation.flood != "none"
+    steps = steps_of(scenario.evacuation)
+    share = steps / (steps + PREPARING) if limits else 1.0
     summary = evacuate(
         context.workspace, scenario, out, workers=int(params.get("workers", 1)),
-        progress=context.progress,
+        progress=Part(context.progress, 0, share),
     )  # fmt: skip
-    if params.get("leave_by") and scenario.evacuation.flood != "none":
-        leave_by(context.workspace, scenario, out, progress=context.progress)
+    if limits:
+        leave_by(context.workspace, scenario, out, progress=Part(context.progress, share, 1))
     keys = ("people", "evacuated", "vertical", "stranded", "en_route", "mean_travel_min")
     return {"out": str(out), **{k: summary[k] for k in keys}}
 

@@ -19,6 +19,8 @@ from citymap.assess.depth_classes import STANDARD
 from citymap.assess.water_frames import write_water
 from citymap.errors import BadInputError
 from citymap.evacuation import advice, plans, playback, reading
+from citymap.evacuation.assumptions import in_language
+from citymap.evacuation.told_keys import name_of, value_of
 from citymap.i18n import catalogue, t
 from citymap.share.area_map import area_map
 from citymap.share.doors import Door, declare
@@ -97,8 +99,10 @@ def _contents(
         "name": summary["name"] or plan.name, "seed": summary["seed"],
         "counts": {n: summary[n] for n in COUNTS}, "ci95": summary.get("ci95", {}),
         "count_names": {n: t(f"evacuation.{n}", lang) for n in COUNTS},
-        "replicates": summary["replicates"], "scenario": summary["scenario"],
-        "assumptions": summary["assumptions"], "duration_h": summary["duration_h"],
+        "checks": reading.checks(summary, lang), "unfinished": reading.unfinished(summary, lang),
+        "replicates": summary["replicates"],
+        "scenario": [[name_of(k, lang), value_of(k, v, lang)] for k, v in summary["scenario"].items()],
+        "assumptions": [in_language(line, lang) for line in summary["assumptions"]], "duration_h": summary["duration_h"],
         "inputs": summary["inputs"], "editions": _editions(workspace), "results": _hashes(plan.result),
         "arrivals": reading.arrivals(plan.result),
         "occupancy": {"t_h": times, "shelters": [{"name": s.name or s.id, "there": filled[s.id]} for s in listed[:MOST_SHELTERS]]},

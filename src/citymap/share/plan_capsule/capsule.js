@@ -457,7 +457,7 @@ function build() {
   const a = D.arrivals;
   root.append(...[
     el('h1', {}, D.name), el('p', {class: 'quiet'}, `${D.city}${D.fictional ? ` (${w('fictional')})` : ''}　${w('made', {version: D.version})}`),
-    el('p', {}, w('not_forecast')), counts, D.replicates > 1 ? el('p', {class: 'quiet'}, w('intervals', {count: D.replicates})) : null,
+    el('p', {}, w('not_forecast')), counts, D.unfinished ? el('p', {class: 'alert'}, D.unfinished) : null, D.replicates > 1 ? el('p', {class: 'quiet'}, w('intervals', {count: D.replicates})) : null,
     el('h2', {}, w('map')), canvas,
     el('div', {class: 'bar'}, play, slider, time, el('button', {onclick: () => map.zoom(1.5), 'aria-label': w('closer')}, '＋'), el('button', {onclick: () => map.zoom(1 / 1.5), 'aria-label': w('farther')}, '－'), el('button', {onclick: () => map.fit(D.area.bbox)}, w('whole'))),
     key, mapKey(),
@@ -471,8 +471,9 @@ function build() {
       barChart(w('by_district'), Object.entries(D.stranded.district).slice(0, 15).map(([n, ages]) => [n || '–', Object.values(ages).reduce((x, y) => x + y, 0)]))),
     el('h2', {}, w('shelters')), table([w('shelter'), w('capacity'), w('arrived'), w('turned_away'), w('full_at')], D.shelters.map((s) => [s.name, s.capacity, s.arrived, s.turned_away, s.full_at])),
     el('h2', {}, w('bottlenecks')), table(['', w('road'), w('passed'), w('delay'), w('stranded'), w('closes')], D.bottlenecks.map((b, i) => [String(i + 1), b.name, b.passed, b.delay_person_h, b.stranded, b.closes])),
-    el('h2', {}, w('parameters')), table([w('key'), w('value')], [['seed', String(D.seed)], ['replicates', String(D.replicates)], ...Object.entries(D.scenario).map(([k, v]) => [k, JSON.stringify(v)])]),
+    el('h2', {}, w('parameters')), table([w('key'), w('value')], [[w('seed'), String(D.seed)], ...D.scenario]),
     el('h2', {}, w('assumptions')), el('ul', {}, ...D.assumptions.map((line) => el('li', {}, line))),
+    el('h2', {}, w('checks')), el('ul', {}, ...D.checks.map((line) => el('li', {}, line))),
     el('h2', {}, w('data')), table([w('file'), w('edition'), 'SHA-256'], [
       ...Object.entries(D.inputs).map(([k, v]) => [`${k}: ${v.file}`, '', v.sha256]), ...D.editions.map((e) => [w('import_of', {date: e.started ?? e.id, files: e.files}), e.edition ?? '', e.sha256]),
       ...Object.entries(D.results).map(([k, v]) => [`→ ${k}`, '', v])]),
