@@ -8,6 +8,7 @@ import time
 from typing import Protocol, TextIO
 
 from citymap.errors import CancelledError
+from citymap.i18n import DEFAULT_LANGUAGE, worded
 
 
 class Progress(Protocol):
@@ -55,8 +56,9 @@ class Part:
 class Terminal(Quiet):
     """One line on a terminal that rewrites itself; a plain line every 10 s elsewhere."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, lang: str = DEFAULT_LANGUAGE) -> None:
         super().__init__()
+        self._lang = lang
         self._stream = stream or sys.stderr
         self._start = time.monotonic()
         self._last = 0.0
@@ -73,7 +75,7 @@ class Terminal(Quiet):
         share = done / total if total else 1.0
         spent = now - self._start
         left = f", {spent / share - spent:.0f} s left" if 0.02 < share < 1 and spent > 2 else ""
-        line = f"{share:4.0%} {note}{left}"
+        line = f"{share:4.0%} {worded(note, self._lang)}{left}"
         if live:
             self._stream.write("\r\x1b[2K" + line + ("\n" if finished else ""))
         else:

@@ -151,19 +151,82 @@ def test_results_are_played_compared_and_kept_in_order(town: Workspace, store: S
     assert at.query_params["flood"] == "-"
     at.selectbox(key="flood_a").set_value("狭い").run()
     at.selectbox(key="flood_b").set_value("広い").run()
-    assert any("深くなる所" in m.value and "0.00" not in m.value for m in at.markdown)
+    assert any("深くなる所" in m.label and m.value != "0.00 ha" for m in at.metric)
     at.selectbox(key="flood_edit").set_value("狭い").run()
-    at.text_input(key="flood_new_name").set_value("細い").run()
+    at.text_input(key="flood_new_name_狭い").set_value("細い")
     press(at, "名前を変える")
     assert not folder.exists()
-    at.selectbox(key="flood_edit").set_value("細い").run()
-    at.text_input(key="flood_new_name").set_value("写し").run()
+    assert at.selectbox(key="flood_edit").value == "細い"
+    assert at.text_input(key="flood_new_name_細い").value == "細い 2"
+    at.text_input(key="flood_new_name_細い").set_value("写し")
     press(at, "条件を複製する")
     assert [e.name for e in library.entries(town)] == ["写し", "広い", "細い"]
-    at.selectbox(key="flood_edit").set_value("写し").run()
+    assert at.selectbox(key="flood_edit").value == "写し"
     at.checkbox(key="flood_sure_写し").set_value(True).run()
     press(at, "削除する")
     assert [e.name for e in library.entries(town)] == ["広い", "細い"]
+
+
+def test_a_scenario_is_begun_from_another_and_changed(town: Workspace, store: Store) -> None:
+    ring = [(AT[0], AT[1]), (AT[0] + 0.002, AT[1]), (AT[0] + 0.002, AT[1] + 0.002)]
+    first = plan("もと", rain_mm_h=30.0, rain_hours=2.0, rain_area=tuple(ring), edges="wall")
+    library.write(town, "もと", library.text_of(first))
+    foreign = library.text_of(first).replace(
+        'buildings = "ignore"', 'buildings = "ignore"\nscheme = "hllc"'
+    )
+    library.write(town, "画面にない指定", foreign)
+    at = open_page()
+    assert at.selectbox(key="flood_preset").options[-1] == "「もと」と同じ条件から"
+    at.selectbox(key="flood_preset").set_value("scenario:もと").run()
+    at.run()
+    assert at.session_state[flood_desk.AT] == AT
+    assert at.session_state[flood_desk.AREA] == ring
+    at.text_input(key="flood_name").set_value("変えたもの").run()
+    at.number_input(key="flood_width_scenario:もと").set_value(55.0).run()
+    press(at, "計算を始める")
+    changed = read(town.scenario("変えたもの") / "scenario.toml", city=town.root).flood
+    was = read(town.scenario("もと") / "scenario.toml", city=town.root).flood
+    assert changed.breach[0].width_m == 55.0
+    assert changed.model_copy(update={"breach": was.breach}) == was
+
+
+def test_how_a_run_ended_stands_in_the_table(town: Workspace, store: Store) -> None:
+    for name in ("止まった", "断られた", "動いている"):
+        library.write(town, name, library.text_of(plan(name)))
+    (town.scenario("壊れた")).mkdir()
+    (town.scenario("壊れた") / "scenario.toml").write_text(
+        "[flood]\nbuildings = 3\n", encoding="utf-8"
+    )
+    for name in ("止まった", "断られた", "動いている"):
+        jobs.submit(store, "flood", {"name": name}, by="職員", lane="flood", attempts=1)
+        if name == "動いている":
+            continue
+        job = jobs.claim(store, "ある作業員")
+        assert job is not None
+        if name == "止まった":
+            jobs.give_back(store, job, why="the worker was stopped")
+        else:
+            jobs.fail(store, job, {"key": "flood_on_wall", "ja": "壁の上です", "en": "on a wall"})
+    at = open_page()
+    states = dict(zip(*(at.dataframe[0].value[c] for c in ("シナリオ", "状態")), strict=True))
+    assert states == {
+        "止まった": "中断",
+        "断られた": "失敗",
+        "動いている": "計算中",
+        "壊れた": "読めない",
+    }
+    at.selectbox(key="flood_edit").set_value("断られた").run()
+    assert any("壁の上" in e.value for e in at.error)
+    at.selectbox(key="flood_edit").set_value("壊れた").run()
+    assert any("buildings" in e.value for e in at.error)
+    assert any("「動いている」の計算" in m.value for m in at.markdown)
+
+
+def test_a_press_sets_the_breach_only_while_planning(town: Workspace, store: Store) -> None:
+    at = open_page(**{flood_desk.AT: AT})
+    planned = [layer.id for layer in flood_desk.layers(flood_desk.Shown(None), {}, town)]
+    assert planned == []  # outside a session nothing is being planned
+    assert "flood_stage_planned_" + str(AT) in [n.key for n in at.number_input]
 
 
 def test_a_name_that_is_taken_is_refused(town: Workspace) -> None:

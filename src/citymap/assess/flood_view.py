@@ -106,14 +106,30 @@ def peak(folder: Path) -> Picture:
     return picture(*_read(folder / "max_depth.tif"))
 
 
-def live(folder: Path) -> tuple[Picture, float] | None:
-    """The water of a run under way and its time (s); None before the first output."""
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The water of a run under way: picture, time (s), and a place (lon, lat) amid it."""
+
+    picture: Picture
+    t_s: float
+    middle: tuple[float, float]
+
+
+def live(folder: Path) -> Live | None:
+    """The water of a run under way; None before the first output."""
     path = folder / LIVE
     if not path.is_file():
         return None
     with rasterio.open(path, driver="GTiff") as source:
         t_s = float(source.tags().get("t_s", 0))
-    return picture(*_read(path)), t_s
+    depth, transform, epsg = _read(path)
+    wet = np.argwhere(np.nan_to_num(depth, nan=0.0) >= FLOODED_FROM_M)
+    if not len(wet):
+        wet = np.array([depth.shape]) // 2
+    row, column = wet[np.argsort(wet.sum(axis=1))[len(wet) // 2]]
+    x, y = transform * (column + 0.5, row + 0.5)
+    lon, lat = crs.unproject(float(x), float(y), epsg)
+    return Live(picture(depth, transform, epsg), t_s, (float(lon), float(lat)))
 
 
 def hours(folder: Path) -> list[float]:

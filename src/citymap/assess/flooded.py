@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,29 @@ import shapely
 from citymap.assess.depth_classes import STANDARD
 from citymap.assess.zonal import on_grid
 from citymap.flood.results import FLOODED_FROM_M, SUMMARY, write_summary
+from citymap.i18n import note
+from citymap.progress import Progress, Quiet
 from citymap.workspace import Workspace
 
+COUNTING = note("flood.said.counting")
 METRES_PER_DEGREE = 111_000.0
 
 
-def count(workspace: Workspace, folder: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """Progress that says what is done to the person: buildings are being counted, at the end of a run."""
+
+    whole: Progress
+
+    def update(self, done: float, total: float, note: str = "") -> None:
+        """See `Progress.update`."""
+        del done, total, note
+        self.whole.update(1.0, 1.0, COUNTING)
+
+
+def count(
+    workspace: Workspace, folder: Path, *, progress: Progress | None = None
+) -> dict[str, Any]:
     """Add counts of flooded buildings to the summary of the result in `folder`; returns the summary.
 
     A building's depth is the largest at its footprint and within one cell of it (where buildings are
@@ -32,7 +50,7 @@ def count(workspace: Workspace, folder: Path) -> dict[str, Any]:
     shapes = shapely.buffer(
         shapely.force_2d(shapes), summary["cell_size_m"] / METRES_PER_DEGREE, quad_segs=2
     )
-    peak = on_grid(folder / "max_depth.tif", shapes).peak
+    peak = on_grid(folder / "max_depth.tif", shapes, progress=_Counting(progress or Quiet())).peak
     flooded = np.nan_to_num(peak, nan=0.0) >= FLOODED_FROM_M
     summary["buildings_assessed"] = int(np.isfinite(peak).sum())
     summary["buildings_flooded"] = int(flooded.sum())

@@ -48,7 +48,7 @@ def workspace(city: Path | None) -> Workspace:
 @contextmanager
 def command(*, json: bool = False) -> Iterator[Terminal]:
     """Turns citymap errors into exit 1 with the reason on stderr, and Ctrl-C into a clean stop."""
-    progress = Terminal()
+    progress = Terminal(lang=terminal_language())
 
     def stop(_signal: int, _frame: object) -> None:
         progress.cancel()

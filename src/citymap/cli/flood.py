@@ -45,7 +45,7 @@ def run(
             read_scenario, out.resolve(), epsg=runs.zone_of(folder), progress=progress
         )
         if folder is not None:
-            summary = count(Workspace(folder), out.resolve())
+            summary = count(Workspace(folder), out.resolve(), progress=progress)
         cli.answer(summary, lambda: _said(summary, out), json=json)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from citymap.demo import (
 )
 from citymap.demo import buildings as buildings_module
 from citymap.errors import BadInputError
-from citymap.progress import Progress
+from citymap.progress import Part, Progress
 
 FOLDER = f"{plan.CITY_CODE}_midorikawa-shi_city_2024_citygml_1_op"
 MOST_BUILDINGS = 1_000_000
@@ -68,19 +68,6 @@ def _settle(
         keep[np.argsort(order, kind="stable")[:excess]] = False
     chosen = {f.name: getattr(all_of, f.name)[keep] for f in fields(all_of)}
     return drawn, roads, blocks, lots, Stock(**chosen)
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """The share of a longer work's progress that one step takes."""
-
-    whole: Progress
-    start: float
-    share: float
-
-    def update(self, done: float, total: float, note: str = "") -> None:
-        """See `Progress.update`."""
-        self.whole.update(self.start + self.share * done / max(total, 1), 1, note)
 
 
 def _sites(
@@ -176,11 +163,11 @@ def generate(out_dir: Path, *, buildings: int = 5000, seed: int = 1, progress: P
     building_files.write(
         folder, stock, names=[n for n, _ in named], addresses=addresses,
         land_use=[area_files.LAND_USE[parcels.KINDS[k]] for k in stock.kind.tolist()],
-        risks=risks, seed=seed, progress=_Part(progress, 0.2, 0.55),
+        risks=risks, seed=seed, progress=Part(progress, 0.2, 0.75),
     )  # fmt: skip
-    land_files.write_terrain(folder, tin, seed=seed, progress=_Part(progress, 0.75, 0.05))
+    land_files.write_terrain(folder, tin, seed=seed, progress=Part(progress, 0.75, 0.8))
     segments = streets.segments(drawn, roads)
-    land_files.write_roads(folder, segments, seed=seed, progress=_Part(progress, 0.8, 0.08))
+    land_files.write_roads(folder, segments, seed=seed, progress=Part(progress, 0.8, 0.88))
     land_files.write_bridges(folder, segments, tin, seed=seed)
     progress.update(0.88, 1, "luse")
     areas = area_files.land(drawn, blocks, lots, ground.MARGIN_M)

@@ -8,24 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
-import rasterio
 import shapely
-from rasterio.errors import RasterioError
-from rasterio.features import rasterize
 from rasterio.transform import Affine
-from rasterio.warp import Resampling, reproject
-from scipy import ndimage
+from rasterio.warp import Resampling
 
 from citymap import crs
 from citymap.errors import BadInputError
+from citymap.flood.gridding import LIMIT_CELLS, burn, fill_small_holes, read_raster, warp
 from citymap.flood.scenario import Raster, Scenario
+from citymap.i18n import note
+from citymap.progress import Part, Progress, Quiet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LIMIT_CELLS = 200_000_000
+READING, BUILDINGS = note("flood.said.terrain"), note("flood.said.entering")
 HEIGHTS_M = (-500.0, 9000.0)  # anything else is no height in metres
-SMALL_HOLE_CELLS = 100
 UNKNOWN_HEIGHT_M = 6.0  # of a raised building whose height is not recorded
 LEAST_POROSITY = 0.1
 
@@ -65,26 +63,18 @@ class Ground:
         return rows, columns
 
 
-def _raster(path: Path, place: str) -> tuple[NDArray[np.float64], Affine, Any, dict[str, str], str]:
-    try:
-        with rasterio.open(path, driver="GTiff") as source:
-            if source.width * source.height > LIMIT_CELLS:
-                raise BadInputError("dem_too_large", place=place)
-            values = np.ma.filled(source.read(1, masked=True).astype(np.float64), np.nan)
-            unit = (source.units[0] or source.tags().get("UNIT", "")).strip().lower()
-            return values, source.transform, source.crs, dict(source.tags()), unit
-    except RasterioError as e:
-        raise BadInputError("dem_not_geotiff", place=place, reason=e) from e
-
-
-def read_terrain(path: Path, *, cell_m: float | None, epsg: int | None) -> Ground:
+def read_terrain(
+    path: Path, *, cell_m: float | None, epsg: int | None, progress: Progress | None = None
+) -> Ground:
     """Heights of a GeoTIFF on square cells. `epsg` is the city's zone, for terrain in degrees.
 
     Raises:
         BadInputError: no CRS, degrees without a city, feet, rotated, or no heights at all.
     """
     place = path.name
-    values, t, system, tags, unit = _raster(path, place)
+    progress = progress or Quiet()
+    reading, fitting = Part(progress, 0.0, 0.4), Part(progress, 0.4, 0.9)
+    values, t, system, tags, unit = read_raster(path, place, reading, READING)
     if system is None:
         raise BadInputError("dem_no_crs", place=place)
     code = system.to_epsg()
@@ -111,13 +101,13 @@ def read_terrain(path: Path, *, cell_m: float | None, epsg: int | None) -> Groun
     if system.is_geographic or abs(t.a - size) > 1e-6 * size or abs(t.e + size) > 1e-6 * size:
         finer = not system.is_geographic and size < abs(t.a) * 0.999
         coarser = not system.is_geographic and size > abs(t.a) * 1.5
-        values, t = _resampled(values, t, system, code, size, coarser=coarser)
+        values, t = _resampled(values, t, system, code, size, coarser=coarser, progress=fitting)
         repairs["resampled_to_m"] = size
         if finer:
             repairs["finer_than_terrain"] = size
     if values.size > LIMIT_CELLS:
         raise BadInputError("dem_too_large", place=place)
-    filled = _fill_small_holes(values)
+    filled = fill_small_holes(values, Part(progress, 0.9, 1.0), READING)
     if filled:
         repairs["holes_filled_cells"] = float(filled)
     missing = int(np.isnan(values).sum())
@@ -132,7 +122,14 @@ def read_terrain(path: Path, *, cell_m: float | None, epsg: int | None) -> Groun
 
 
 def _resampled(
-    values: NDArray[np.float64], t: Affine, system: Any, epsg: int, cell: float, *, coarser: bool
+    values: NDArray[np.float64],
+    t: Affine,
+    system: Any,
+    epsg: int,
+    cell: float,
+    *,
+    coarser: bool,
+    progress: Progress,
 ) -> tuple[NDArray[np.float64], Affine]:
     from rasterio.warp import transform_bounds  # noqa: PLC0415
 
@@ -146,52 +143,26 @@ def _resampled(
     if across * down > LIMIT_CELLS:
         raise BadInputError("dem_too_large", place="cell_size_m")
     target = Affine(cell, 0, west, 0, -cell, north)
-    out = np.full((down, across), np.nan)
-    reproject(
-        values, out, src_transform=t, src_crs=system, dst_transform=target, dst_crs=f"EPSG:{epsg}",
-        src_nodata=np.nan, dst_nodata=np.nan,
-        resampling=Resampling.average if coarser else Resampling.bilinear,
-    )  # fmt: skip
-    return out, target
+    how = Resampling.average if coarser else Resampling.bilinear
+    return warp(values, t, system, target, epsg, (down, across), how, progress, READING), target
 
 
-def _fill_small_holes(values: NDArray[np.float64]) -> int:
-    """Fill enclosed holes of at most `SMALL_HOLE_CELLS` cells from the nearest ground; in place."""
-    missing = np.isnan(values)
-    if not missing.any():
-        return 0
-    label, count = ndimage.label(missing)
-    sizes = np.bincount(label.ravel(), minlength=count + 1)
-    rim = np.unique(np.concatenate([label[0], label[-1], label[:, 0], label[:, -1]]))
-    small = sizes <= SMALL_HOLE_CELLS
-    small[rim] = False
-    small[0] = False
-    holes = small[label]
-    if not holes.any():
-        return 0
-    rows, columns = ndimage.distance_transform_edt(
-        missing, return_distances=False, return_indices=True
-    )
-    values[holes] = values[rows[holes], columns[holes]]
-    return int(holes.sum())
-
-
-def on_grid(path: Path, ground: Ground, *, nearest: bool, place: str) -> NDArray[np.float64]:
+def on_grid(
+    path: Path, ground: Ground, *, nearest: bool, place: str, progress: Progress | None = None
+) -> NDArray[np.float64]:
     """A raster of any CRS at the cells of the grid; NaN where it says nothing.
 
     Raises:
         BadInputError: not a GeoTIFF, or without CRS.
     """
-    values, t, system, _, _ = _raster(path, place)
+    progress = progress or Quiet()
+    values, t, system, _, _ = read_raster(path, place, Part(progress, 0.0, 0.5), READING)
     if system is None:
         raise BadInputError("dem_no_crs", place=place)
-    out = np.full(ground.shape, np.nan)
-    reproject(
-        values, out, src_transform=t, src_crs=system, dst_transform=Affine(*ground.transform),
-        dst_crs=f"EPSG:{ground.epsg}", src_nodata=np.nan, dst_nodata=np.nan,
-        resampling=Resampling.nearest if nearest else Resampling.bilinear,
-    )  # fmt: skip
-    return out
+    how = Resampling.nearest if nearest else Resampling.bilinear
+    target = Affine(*ground.transform)
+    fitting = Part(progress, 0.5, 1.0)
+    return warp(values, t, system, target, ground.epsg, ground.shape, how, fitting, READING)
 
 
 def _projected(geometry: Any, epsg: int) -> Any:
@@ -210,7 +181,7 @@ def _inside(geometry: NDArray[Any], ground: Ground) -> NDArray[np.bool_]:
     )  # fmt: skip
 
 
-def buildings(ground: Ground, path: Path, treatment: str) -> None:
+def buildings(ground: Ground, path: Path, treatment: str, progress: Progress | None = None) -> None:
     """Enter the footprints of `buildings.parquet` (EPSG:6668) by the treatment chosen.
 
     `block`: cells whose centre lies in a footprint are walls; `raise`: they stand on their height
@@ -231,14 +202,11 @@ def buildings(ground: Ground, path: Path, treatment: str) -> None:
     if not len(shapes):
         return
     if treatment == "porosity":
-        fine = 4
-        built = _burn(shapes, None, ground, fine)
-        rows, columns = ground.shape
-        share = built.reshape(rows, fine, columns, fine).mean(axis=(1, 3))
+        share = _burnt(shapes, None, ground, progress, BUILDINGS, fine=4)
         ground.porosity = np.clip(1.0 - share, LEAST_POROSITY, 1.0)
         ground.building = share >= 0.5
         return
-    burnt = _burn(shapes, height if treatment == "raise" else None, ground, 1)
+    burnt = _burnt(shapes, height if treatment == "raise" else None, ground, progress, BUILDINGS)
     ground.building = burnt > 0
     if treatment == "block":
         ground.elevation_m[ground.building] = np.nan
@@ -246,20 +214,15 @@ def buildings(ground: Ground, path: Path, treatment: str) -> None:
         ground.elevation_m += burnt
 
 
-def _burn(
-    shapes: NDArray[Any], values: NDArray[np.float64] | None, ground: Ground, fine: int
-) -> NDArray[np.float64]:
-    rows, columns = ground.shape
-    a, b, c, d, e, f = ground.transform
-    pairs = zip(shapes, np.ones(len(shapes)) if values is None else values, strict=True)
-    out = rasterize(
-        pairs, out_shape=(rows * fine, columns * fine), fill=0,
-        transform=Affine(a / fine, b, c, d, e / fine, f), dtype="float64",
-    )  # fmt: skip
-    return np.asarray(out, np.float64)
+def _burnt(
+    shapes: NDArray[Any], values: NDArray[np.float64] | None, ground: Ground, progress: Progress | None,
+    note: str, fine: int = 1,
+) -> NDArray[np.float64]:  # fmt: skip
+    target = Affine(*ground.transform)
+    return burn(shapes, values, target, ground.shape, fine, progress or Quiet(), note)
 
 
-def roughness(ground: Ground, scenario: Scenario) -> None:
+def roughness(ground: Ground, scenario: Scenario, progress: Progress | None = None) -> None:
     """Manning's n: a number, a raster, or by land use.
 
     Raises:
@@ -268,7 +231,7 @@ def roughness(ground: Ground, scenario: Scenario) -> None:
     given = scenario.flood.manning_n
     if isinstance(given, Raster):
         path = scenario.file(given.raster, "flood.manning_n")
-        n = on_grid(path, ground, nearest=True, place=path.name)
+        n = on_grid(path, ground, nearest=True, place=path.name, progress=progress)
         bad = np.isfinite(ground.elevation_m) & ~(n > 0)
         if bad.any():
             row, column = divmod(int(np.argmax(bad)), ground.shape[1])
@@ -290,13 +253,13 @@ def roughness(ground: Ground, scenario: Scenario) -> None:
             [LAND_USE_N.get(str(c), OTHER_N) for c in table.column("kind_code").to_pylist()]
         )
         areal = np.isin(shapely.get_type_id(shapes), (3, 6)) & _inside(shapes, ground)
-        burnt = _burn(shapes[areal], n[areal], ground, 1) if areal.any() else np.zeros(ground.shape)
+        burnt = _burnt(shapes[areal], n[areal], ground, progress, READING)
         ground.manning_n = np.where(burnt > 0, burnt, OTHER_N)
     else:
         ground.manning_n = float(given)
 
 
-def initial_depth(ground: Ground, scenario: Scenario) -> None:
+def initial_depth(ground: Ground, scenario: Scenario, progress: Progress | None = None) -> None:
     """The water at the start: a number, or a raster (nothing said = dry).
 
     Raises:
@@ -305,7 +268,9 @@ def initial_depth(ground: Ground, scenario: Scenario) -> None:
     given = scenario.flood.initial_depth_m
     if isinstance(given, Raster):
         path = scenario.file(given.raster, "flood.initial_depth_m")
-        depth = np.nan_to_num(on_grid(path, ground, nearest=True, place=path.name), nan=0.0)
+        depth = np.nan_to_num(
+            on_grid(path, ground, nearest=True, place=path.name, progress=progress), nan=0.0
+        )
         if (depth < 0).any():
             row, column = divmod(int(np.argmin(depth)), ground.shape[1])
             raise BadInputError("flood_negative_depth", place=path.name, row=row, column=column)
@@ -314,21 +279,23 @@ def initial_depth(ground: Ground, scenario: Scenario) -> None:
         ground.depth_m = float(given)
 
 
-def prepare(scenario: Scenario, *, epsg: int | None) -> Ground:
+def prepare(scenario: Scenario, *, epsg: int | None, progress: Progress | None = None) -> Ground:
     """Terrain, buildings, roughness and first water of a scenario; `epsg` is the city's zone.
 
     Raises:
         BadInputError: see the functions above.
     """
     path = scenario.file(scenario.flood.terrain, "flood.terrain")
-    ground = read_terrain(path, cell_m=scenario.flood.cell_size_m, epsg=epsg)
-    roughness(ground, scenario)
-    initial_depth(ground, scenario)
+    progress = progress or Quiet()
+    land = Part(progress, 0.0, 0.5)
+    ground = read_terrain(path, cell_m=scenario.flood.cell_size_m, epsg=epsg, progress=land)
+    roughness(ground, scenario, Part(progress, 0.5, 0.6))
+    initial_depth(ground, scenario, Part(progress, 0.6, 0.7))
     treatment = scenario.flood.buildings
     table = scenario.city / "buildings.parquet" if scenario.city else None
     if treatment != "ignore":
         if table is not None and table.is_file():
-            buildings(ground, table, treatment or "block")
+            buildings(ground, table, treatment or "block", Part(progress, 0.7, 1.0))
         elif treatment is not None:
             ground.notes.append("no_buildings_table")
     return ground

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import rasterio
 
 from citymap.errors import BadInputError
-from citymap.flood import results, scenario
+from citymap.flood import compiled, results, scenario
 from citymap.workspace import Workspace, toml_value, write_text
 
 UPDATES_PER_S = 150e6  # on one ordinary core, peaks and files included
@@ -22,12 +23,13 @@ ASSUMED_DEPTH_M = 3.0  # for the time step
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One scenario; `summary` is None until a run has ended."""
+    """One scenario; `summary` is None until a run has ended, `refused` says why its file cannot be used."""
 
     name: str
     folder: Path
     note: str
     summary: dict[str, Any] | None
+    refused: BadInputError | None = None
 
 
 def entries(workspace: Workspace) -> list[Entry]:
@@ -36,14 +38,14 @@ def entries(workspace: Workspace) -> list[Entry]:
     for folder in (
         sorted(workspace.scenarios.glob("*/scenario.toml")) if workspace.scenarios.is_dir() else []
     ):
-        home = folder.parent
+        home, note, refused = folder.parent, "", None
         try:
             note = scenario.read(folder, city=workspace.root).title.note
         except BadInputError as e:
             if e.key == "flood_no_table":
                 continue  # a scenario of another kind
-            note = e.message()
-        found.append(Entry(home.name, home, note, _summary(home)))
+            refused = e
+        found.append(Entry(home.name, home, note, _summary(home), refused))
     return found
 
 
@@ -91,6 +93,15 @@ def duplicate(workspace: Workspace, name: str, new: str) -> None:
     write(workspace, new, text)
 
 
+def free_name(workspace: Workspace, name: str) -> str:
+    """A name like this one that no scenario has yet."""
+    stem, _, number = name.rpartition(" ")
+    stem, first = (stem, int(number) + 1) if stem and number.isdecimal() else (name, 2)
+    return next(
+        made for n in count(first) if not workspace.scenario(made := f"{stem[:90]} {n}").exists()
+    )
+
+
 def delete(workspace: Workspace, name: str) -> None:
     """Remove a scenario and its results.
 
@@ -109,12 +120,16 @@ def _existing(workspace: Workspace, name: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a run would take: cells, steps and seconds on this kind of machine, and memory; rough."""
+    """What a run would take: cells, steps and seconds on this kind of machine, and memory; rough.
+
+    `compiled`: the kernels stand ready; without, the first run takes minutes more.
+    """
 
     cells: int
     steps: int
     seconds: float
     memory_mb: float
+    compiled: bool
 
 
 def cost(workspace: Workspace, *, cell_m: float, duration_h: float, rain: bool) -> Cost:
@@ -124,33 +139,53 @@ def cost(workspace: Workspace, *, cell_m: float, duration_h: float, rain: bool) 
         BadInputError: the city has no terrain.
     """
     if not workspace.terrain.is_file():
-        raise BadInputError("flood_no_file", place="terrain", name="terrain.tif")
+        raise BadInputError("flood_city_no_terrain")
     with rasterio.open(workspace.terrain, driver="GTiff") as source:
         b = source.bounds
     cells = max(1, int((b.right - b.left) * (b.top - b.bottom) / cell_m**2))
     steps = int(duration_h * 3600 / (0.5 * cell_m / math.sqrt(9.81 * ASSUMED_DEPTH_M))) + 1
     updates = cells * steps * (1.0 if rain else WET_SHARE)
-    return Cost(cells, steps, 2.0 + updates / UPDATES_PER_S, 150 + cells * 60 / 1e6)
+    return Cost(
+        cells, steps, 2.0 + updates / UPDATES_PER_S, 150 + cells * 60 / 1e6,
+        compiled.compiled_before("float32"),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the page asks for: a breach and rain."""
+    """What the page asks for: a breach and rain; metres, hours. `head_m`: of the river above the ground."""
 
-    name: str
-    note: str
-    cell_m: float
-    duration_h: float
-    buildings: str
-    breach_lon_lat: tuple[float, float] | None
-    width_m: float
-    start_h: float
-    growth_h: float
-    stage_m: float
-    recede_m: float
-    rain_mm_h: float
-    rain_hours: float
+    name: str = ""
+    note: str = ""
+    cell_m: float = 5.0
+    duration_h: float = 3.0
+    buildings: str = "block"
+    breach_lon_lat: tuple[float, float] | None = None
+    width_m: float = 40.0
+    start_h: float = 0.0
+    growth_h: float = 1.0
+    stage_m: float = 0.0
+    recede_m: float = 0.0
+    rain_mm_h: float = 0.0
+    rain_hours: float = 0.0
     rain_area: tuple[tuple[float, float], ...] = ()  # lon, lat of its corners; none: everywhere
+    edges: str = "open"
+    head_m: float = 2.0
+    breaks: bool = True
+
+
+CELLS_M = (2.0, 5.0, 10.0, 20.0)
+EDGES = ("open", "wall")
+SIDES = ("west", "east", "north", "south")
+LONG_S = 1800.0  # a run that takes longer is better tried on larger cells first
+
+# Values to begin with, not official ones.
+PRESETS = {
+    "planned": Plan(width_m=40.0, duration_h=3.0, recede_m=1.0, head_m=2.0),
+    "largest": Plan(width_m=100.0, duration_h=6.0, recede_m=1.5, head_m=3.5),
+    "rain": Plan(breaks=False, duration_h=3.0, rain_mm_h=80.0, rain_hours=1.0),
+    "own": Plan(),
+}
 
 
 def text_of(plan: Plan) -> str:
@@ -179,13 +214,46 @@ def text_of(plan: Plan) -> str:
             f"width_m = {v(float(plan.width_m))}", f"start_h = {v(float(plan.start_h))}",
             f"growth_h = {v(float(plan.growth_h))}", f"river_stage_m = {v(stage)}",
         ]  # fmt: skip
+    if plan.edges == "open":
+        for side in SIDES:
+            lines += ["", "[[flood.boundary]]", f"side = {v(side)}", 'type = "open"']
     return "\n".join(lines) + "\n"
 
 
-# Values to begin with, not official ones: the head of the river above the ground at the breach (m), width
-# (m), hours, fall of the river (m), rain (mm/h) and its hours.
-PRESETS = {
-    "planned": (2.0, 40.0, 3.0, 1.0, 0.0, 0.0),
-    "largest": (3.5, 100.0, 6.0, 1.5, 0.0, 0.0),
-    "rain": (0.0, 0.0, 3.0, 0.0, 80.0, 1.0),
-}
+def plan_of(flood: scenario.Flood) -> Plan | None:
+    """The plan whose file this is; None where the page has no field for something it says."""
+    rain, breach = flood.rain, flood.breach[0] if flood.breach else None
+    open_sides = {b.side for b in flood.boundary if b.type == "open" and b.slope is None}
+    plan = Plan(
+        cell_m=flood.cell_size_m or 0.0, duration_h=flood.duration_h, buildings=flood.buildings or "",
+        edges="open" if open_sides == set(SIDES) else "wall", breaks=breach is not None,
+    )  # fmt: skip
+    if rain is not None:
+        if not isinstance(rain.mm_per_h, list) or len(rain.mm_per_h) != 2:
+            return None
+        (_, falls), (hours, _) = rain.mm_per_h
+        plan = replace(plan, rain_mm_h=falls, rain_hours=hours, rain_area=tuple(rain.area or ()))
+    if breach is not None:
+        if not isinstance(breach.river_stage_m, list) or not breach.river_stage_m:
+            return None
+        first, last = breach.river_stage_m[0][1], breach.river_stage_m[-1][1]
+        plan = replace(
+            plan, breach_lon_lat=breach.at, width_m=breach.width_m, start_h=breach.start_h,
+            growth_h=breach.growth_h, stage_m=first, recede_m=round(first - last, 3),
+        )  # fmt: skip
+    made = scenario.parse(text_of(plan), place="", home=Path()).flood if plan.cell_m else None
+    return plan if made == flood and plan.cell_m in CELLS_M else None
+
+
+def plans(workspace: Workspace) -> dict[str, Plan]:
+    """The scenarios of the city that the page can begin from, by name."""
+    found = {}
+    for entry in entries(workspace):
+        try:
+            read = scenario.read(entry.folder / "scenario.toml", city=workspace.root)
+            plan = plan_of(read.flood)
+        except BadInputError:
+            continue  # the table of scenarios says what is wrong with it
+        if plan is not None:
+            found[entry.name] = plan
+    return found

@@ -147,6 +147,19 @@ def write_live(
                  tags={"t_s": f"{t_s:g}"})  # fmt: skip
 
 
+def clear_broken(folder: Path) -> None:
+    """Remove what a run that was broken off by a crash left in the folder."""
+    (folder / LIVE).unlink(missing_ok=True)
+    for name in (NETCDF, LIVE, SUMMARY, *(f"{r}.tif" for r in RASTERS)):
+        for path in folder.glob(f".{name}.*.tmp"):
+            path.unlink(missing_ok=True)
+
+
+def retire(folder: Path) -> None:
+    """From now on the folder is no finished result, until a new summary is written."""
+    (folder / SUMMARY).unlink(missing_ok=True)
+
+
 def area_by_class(max_depth: NDArray[np.float32], cell_area_m2: float) -> dict[str, float]:
     """Flooded area (m²) by the standard classes of depth, from `FLOODED_FROM_M` on."""
     found = {}

@@ -12,9 +12,8 @@ import numpy as np
 
 from citymap.errors import BadInputError
 from citymap.flood import compiled, forcing, ground, results, solver
-from citymap.i18n import LANGUAGES
-from citymap.i18n import t as text_of
-from citymap.progress import Progress, Quiet
+from citymap.i18n import note
+from citymap.progress import Part, Progress, Quiet
 from citymap.workspace import Workspace, write_text
 
 if TYPE_CHECKING:
@@ -22,6 +21,11 @@ if TYPE_CHECKING:
 
     from citymap.flood.ground import Ground
     from citymap.flood.scenario import Flood, Scenario
+
+
+READING = (
+    0.015  # of the whole work, to read terrain and buildings; too little to foretell the end from
+)
 
 
 def threads() -> int:
@@ -64,14 +68,15 @@ def run(
     Raises:
         BadInputError: something in the scenario or its files cannot be used, or the run became
             unstable (with place and time).
-        CancelledError: the person stopped it; nothing of this run stays in `out`.
+        CancelledError: the person stopped it; nothing of this run stays in `out`, a result that was
+            there before does.
     """
     progress = progress or Quiet()
     begun = time.perf_counter()
-    progress.update(0.0, scenario.flood.duration_h * 3600.0, _in_both("terrain"))
-    land = ground.prepare(scenario, epsg=epsg)
+    land = ground.prepare(scenario, epsg=epsg, progress=Part(progress, 0.0, READING))
+    progress = Part(progress, READING, 1.0)
     out.mkdir(parents=True, exist_ok=True)
-    (out / results.SUMMARY).unlink(missing_ok=True)  # the folder is no finished result any more
+    results.clear_broken(out)
     if scenario.flood.replay is not None:
         summary = _replay(scenario, land, out, progress)
     else:
@@ -82,18 +87,13 @@ def run(
     return summary
 
 
-def _in_both(key: str, **values: str) -> str:
-    """A note of progress in every language: who will read it is not known here."""
-    return " / ".join(text_of(f"flood.said.{key}", lang, **values) for lang in LANGUAGES)
-
-
 def prepare_kernels(variant: str, progress: Progress, total: float = 1.0) -> None:
     """Have the kernels compiled where they are not yet, and say so meanwhile."""
     if compiled.compiled_before(variant):
         return
 
     def tick(seconds: float) -> None:
-        progress.update(0.0, total, _in_both("compiling", s=f"{seconds:.0f}"))
+        progress.update(0.0, total, note("flood.said.compiling", s=f"{seconds:.0f}"))
 
     compiled.make(variant, tick)
 
@@ -120,7 +120,9 @@ def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -
     walls = ~made.open_cells
 
     def pulse(t_s: float) -> None:
-        progress.update(t_s, end, f"{t_s / 3600:.2f} / {end / 3600:.2f} h")
+        progress.update(
+            t_s, end, note("flood.said.reached", h=f"{t_s / 3600:.2f}", end=f"{end / 3600:g}")
+        )
 
     def depth() -> NDArray[np.float32]:
         return np.where(walls, np.float32(np.nan), made.depth_m())
@@ -143,6 +145,8 @@ def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -
                 shown = depth()
                 frames.add(t, shown, *made.velocity_m_s())
                 results.write_live(out, shown, land.transform, land.epsg, t)
+            progress.update(end, end, note("flood.said.writing"))
+            results.retire(out)
     except solver.UnstableError as e:
         a, _, c, _, ee, f = land.transform
         x, y = c + a * (e.column + 0.5), f + ee * (e.row + 0.5)
@@ -238,7 +242,7 @@ def _replay(scenario: Scenario, land: Ground, out: Path, progress: Progress) -> 
         ground_m=land.elevation_m,
     ) as frames:
         for n, (t, (_, name)) in enumerate(zip(times, maps, strict=True)):
-            progress.update(n, len(maps), f"{t / 3600:.2f} h")
+            progress.update(n, len(maps), note("flood.said.replaying", h=f"{t / 3600:.2f}"))
             path = scenario.file(name, f"flood.replay.rasters.{n}")
             depth = np.nan_to_num(
                 ground.on_grid(path, land, nearest=True, place=path.name), nan=0.0
@@ -259,6 +263,7 @@ def _replay(scenario: Scenario, land: Ground, out: Path, progress: Progress) -> 
                 )
                 duration += (t - t0) * _part_above(before, depth, flood.duration_depth_m)
             before = depth
+        results.retire(out)
     peaks = {
         "max_depth": peak,
         "arrival": np.where(np.isfinite(arrival), arrival / 3600, np.nan).astype(np.float32),

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from urllib.parse import parse_qsl, urlencode
 
 LANGUAGES = ("ja", "en")
 DEFAULT_LANGUAGE = "ja"
@@ -99,6 +100,20 @@ def _said(value: object, lang: str) -> object:
     if isinstance(value, tuple):
         return ("、" if lang == "ja" else ", ").join(str(_said(v, lang)) for v in value)
     return t(value.key, lang, **value.values) if isinstance(value, Word) else value
+
+
+def note(key: str, **values: object) -> str:
+    """A message that is worded only where it is read: its key and values as one line of text."""
+    return f"{key}?{urlencode(values)}" if values else key
+
+
+def worded(line: str, lang: str = DEFAULT_LANGUAGE) -> str:
+    """What a `note`, or a step of `job.step`, says in `lang`; any other text stays as it is."""
+    key, _, values = line.partition("?")
+    if key in catalogue():
+        return t(key, lang, **dict(parse_qsl(values)))
+    step = f"job.step.{line}"
+    return t(step, lang) if step in catalogue() else line
 
 
 class _Keep(dict[str, object]):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from citymap.errors import CitymapError
-from citymap.i18n import t
+from citymap.i18n import t, worded
 from citymap.store import jobs
 from citymap.store.accounts import Role
 from citymap.ui import who
@@ -43,13 +43,6 @@ def clock(at: datetime) -> str:
     return at.astimezone(TOKYO).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def step(note: str | None) -> str | None:
-    """What is being done, in the language of the session where the catalogue has a word for it."""
-    key = f"job.step.{note}"
-    said = t(key, language())
-    return (note or None) if said == key else said
-
-
 def draw(job: jobs.Job) -> None:
     """State, progress and time left of one job."""
     state = t(f"job.state.{job.state}", language())
@@ -68,7 +61,7 @@ def draw(job: jobs.Job) -> None:
         parts.append(say("jobs.attempt", count=job.attempt))
     st.markdown(f"{ICONS[job.state]} {' · '.join(parts)}")
     if job.state == "running":
-        st.progress(job.share or 0.0, text=step(job.note))
+        st.progress(job.share or 0.0, text=worded(job.note, language()) or None)
     if job.error is not None:
         st.error(str(job.error.get(language()) or job.error.get("key")))
 

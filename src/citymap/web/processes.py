@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from citymap.errors import BadInputError, CitymapError
+from citymap.i18n import worded
 from citymap.jobs import submit
 from citymap.layers.remote import Allowed, fetch
 from citymap.share.doors import Door, Knock, declare
@@ -210,7 +211,7 @@ class Processes:
     def _status(self, call: Asked, job: Job) -> dict[str, Any]:
         said: dict[str, Any] = {
             "jobID": job.id, "processID": KINDS[job.kind], "type": "process", "status": STATES[job.state],
-            "message": (job.error or {}).get(call.speaker.lang) or job.note,
+            "message": (job.error or {}).get(call.speaker.lang) or worded(job.note, call.speaker.lang),
             "created": _moment(job.created_at), "started": _moment(job.started_at),
             "finished": _moment(job.finished_at), "updated": _moment(job.beat_at),
             "progress": None if job.share is None else round(job.share * 100),

@@ -19,7 +19,7 @@ def run(context: Context, params: Mapping[str, Any]) -> dict[str, Any]:
     folder = city.scenario(str(params["name"]))
     scenario = read(folder / "scenario.toml", city=city.root)
     runs.run(scenario, folder, epsg=city.city().epsg, progress=context.progress)
-    summary = count(city, folder)
+    summary = count(city, folder, progress=context.progress)
     return {
         "name": folder.name, "flooded_area_m2": summary["flooded_area_m2"],
         "max_depth_m": summary["max_depth_m"], "wall_s": summary["wall_s"],
