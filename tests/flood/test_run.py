@@ -18,9 +18,10 @@ from typer.testing import CliRunner
 
 from citymap import cli
 from citymap.errors import BadInputError, CancelledError
-from citymap.flood import compiled
+from citymap.flood import compiled, gridding
 from citymap.flood import run as runs
 from citymap.flood.scenario import read
+from citymap.i18n import worded
 from citymap.progress import Quiet
 
 ROWS, COLUMNS, CELL = 40, 60, 10.0
@@ -286,6 +287,48 @@ def test_a_stopped_run_leaves_no_result(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "out").iterdir()] == []
 
 
+def test_reading_the_terrain_says_how_far_it_is_and_can_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gridding, "STRIP_CELLS", 2 * COLUMNS)
+    terrain(tmp_path / "terrain.tif")
+    heard: list[tuple[float, str]] = []
+
+    class Stopped(Quiet):
+        def update(self, done: float, total: float, note: str = "") -> None:
+            heard.append((done / total, worded(note, "ja")))
+            if len(heard) == ROWS:
+                self.cancel()
+            super().update(done, total, note)
+
+    coarser = BASIC.replace("duration_h", "cell_size_m = 5.0\nduration_h")
+    with pytest.raises(CancelledError):
+        runs.run(read(write(tmp_path, coarser)), tmp_path / "out", progress=Stopped())
+    assert {words for _, words in heard} == {"地形を読んでいます"}
+    assert [share for share, _ in heard] == sorted(share for share, _ in heard)
+    assert heard[-1][0] < runs.READING
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_is_stopped_leaves_the_result_before_it(tmp_path: Path) -> None:
+    terrain(tmp_path / "terrain.tif")
+    scenario, out = read(write(tmp_path, BASIC)), tmp_path / "out"
+    runs.run(scenario, out)
+    before = {p.name: p.read_bytes() for p in out.iterdir()}
+
+    class Stopped(Quiet):
+        def update(self, done: float, total: float, note: str = "") -> None:
+            if done / total > 0.5:
+                self.cancel()
+            super().update(done, total, note)
+
+    (out / ".flood.nc.123.tmp").write_bytes(b"of a run that a crash broke off")
+    (out / "live.tif").write_bytes(b"")
+    with pytest.raises(CancelledError):
+        runs.run(scenario, out, progress=Stopped())
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == before
+
+
 def test_given_depths_are_replayed_without_a_solver(tmp_path: Path) -> None:
     terrain(tmp_path / "terrain.tif")
     for n, depth in enumerate((0.0, 1.0, 0.4)):
@@ -314,7 +357,7 @@ def test_the_first_run_says_that_it_compiles(
     terrain(tmp_path / "terrain.tif")
     monkeypatch.setattr(compiled, "compiled_before", lambda _: False)
     runs.run(read(write(tmp_path, BASIC)), tmp_path / "out", progress=Heard())
-    assert any("機械語" in n and "compiling" in n for n in notes)
+    assert any("機械語" in worded(n, "ja") and "compiling" in worded(n, "en") for n in notes)
     assert compiled._mark("float32").exists()
 
 

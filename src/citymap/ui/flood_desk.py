@@ -153,8 +153,6 @@ def show_map(city: OpenCity, shown: Shown, runs: Runs) -> None:
             if live is not None:
                 (above,) = _heights(city.manifest, city.workspace, [live.middle])
                 more.append(flood_runs.layer(live, above))
-        if words is not None:
-            st.caption(words)
         spec = deck_spec(
             city.manifest, extra_layers=[*more, *layers(playing, city.manifest, city.workspace)]
         )
@@ -167,6 +165,9 @@ def show_map(city: OpenCity, shown: Shown, runs: Runs) -> None:
                 height="64dvh",
             )
         )
+        if words is not None:
+            with st.container(key="map_words"):
+                st.caption(words)
 
     draw()
 
