@@ -103,12 +103,14 @@ async function enqueue(): Promise<void> {
   void send();
 }
 
-async function refresh(): Promise<void> {
+/** `settled`: nothing is on its way any more; what still waits goes out later by itself. */
+async function refresh(settled = false): Promise<void> {
   items = await queue.items().catch(() => []);
   const item = toast?.id ? items.find((i) => i.id === toast?.id) : undefined;
   if (item?.state === 'accepted') toast = {text: t('saved.accepted'), id: item.id};
   else if (item?.state === 'refused') toast = null;
-  else if (item?.state === 'waiting' && item.tries) toast = {text: t('saved.offline'), id: item.id};
+  else if (item?.state === 'sending' && !item.tries) toast = {text: t('saved.online'), id: item.id};
+  else if (item?.state === 'waiting' && (settled || item.tries)) toast = {text: t('saved.offline'), id: item.id};
   if (view === 'list') render();
   else renderCount();
 }
@@ -116,7 +118,7 @@ async function refresh(): Promise<void> {
 async function send(): Promise<void> {
   if (!items.some((i) => i.state === 'waiting' || i.state === 'sending')) return;
   await queue.sendAll(() => void refresh()).catch(() => undefined);
-  await refresh();
+  await refresh(true);
 }
 
 // -- place -----------------------------------------------------------------------------------------

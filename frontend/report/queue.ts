@@ -90,8 +90,12 @@ export class Queue {
   async sendAll(changed: () => void): Promise<number> {
     const work = async (): Promise<void> => {
       const device = await this.device();
-      for (const item of (await this.items()).reverse()) {
-        if (item.state !== 'waiting' && item.state !== 'sending') continue;
+      const tried = new Set<string>();
+      for (;;) {
+        // Asked anew each time: one may have been filed or taken away while the last one was on its way.
+        const item = (await this.items()).reverse().find((i) => (i.state === 'waiting' || i.state === 'sending') && !tried.has(i.id));
+        if (!item) break;
+        tried.add(item.id);
         await this.put({...item, state: 'sending'});
         changed();
         const answer = await this.post(item, device);

@@ -48,6 +48,15 @@ def free_port() -> int:
 @contextmanager
 def served(kind: str, city: Path, static: Path | None = None) -> Iterator[str]:
     """One of the two applications on a free port; its address."""
+    with started(kind, city, static) as (address, _):
+        yield address
+
+
+@contextmanager
+def started(
+    kind: str, city: Path, static: Path | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """As `served`, with the process that serves."""
     port = free_port()
     command = [sys.executable, str(HERE / "serve_city.py"), kind, str(port)]
     process = subprocess.Popen(
@@ -64,7 +73,7 @@ def served(kind: str, city: Path, static: Path | None = None) -> Iterator[str]:
             except (urllib.error.URLError, OSError):
                 assert process.poll() is None and time.monotonic() < until, "it does not come up"
                 time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", process
     finally:
         process.terminate()
         process.wait(15)

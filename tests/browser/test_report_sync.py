@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ sys.path[:0] = [
     str(Path(__file__).parents[1]),
     str(Path(__file__).parents[1] / "reports"),
 ]
-from app_driver import CHROMIUM, served
+from app_driver import CHROMIUM, served, started
 from test_report_form import fill, phone, photo, poll, ready, states, stored, wait_for_states
 
 import small_city
@@ -125,3 +127,62 @@ def test_a_full_disk_is_told_and_the_queue_goes_out_when_there_is_room(
             (report,) = stored(city)
             assert photos.read(city, report.photos[0]) is not None
             context.close()
+
+
+def toast(page: Any) -> str:
+    return str(page.text_content("#toast"))
+
+
+def test_a_server_that_hangs_is_no_loss_and_the_phone_says_what_it_keeps(
+    playwright: Any, city: Workspace, tmp_path: Path
+) -> None:
+    """While one report hangs on its way, others are filed and taken away; the answer frees them all."""
+    with started("public", city.root) as (base, server):
+        context = phone(playwright, tmp_path / "profile")
+        page = context.new_page()
+        page.on("dialog", lambda asked: asked.accept())
+        page.goto(f"{base}/report/")
+        ready(page)
+        context.set_offline(True)
+        for number in range(3):
+            page.click("#tab-new")
+            fill(page, "flooded_road", text=f"通報 {number}")
+            page.click("#send")
+            wait_for_states(page, ["waiting"] * (number + 1))
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            context.set_offline(False)
+            wait_for_states(page, ["waiting", "waiting", "sending"])
+            page.locator("[data-state=waiting]", has_text="通報 1").get_by_text(
+                "一覧から消す"
+            ).click()
+            wait_for_states(page, ["waiting", "sending"])
+            page.click("#tab-new")
+            fill(page, "flooded_road", text="通報 3")
+            page.click("#send")
+            poll(page, lambda: "端末に保存しました" in toast(page))
+            wait_for_states(page, ["waiting", "waiting", "sending"])
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        wait_for_states(page, ["accepted"] * 3)
+        context.close()
+    assert sorted(r.text for r in stored(city)) == ["通報 0", "通報 2", "通報 3"]
+
+
+def test_behind_a_report_that_cannot_go_the_next_is_not_said_to_be_on_its_way(
+    playwright: Any, city: Workspace, tmp_path: Path
+) -> None:
+    with started("public", city.root) as (base, server):
+        context = phone(playwright, tmp_path / "profile")
+        page = context.new_page()
+        page.goto(f"{base}/report/")
+        ready(page)
+        server.kill()
+        server.wait(15)
+        for number in range(2):
+            page.click("#tab-new")
+            fill(page, "flooded_road", text=f"通報 {number}")
+            page.click("#send")
+            poll(page, lambda: "つながったら自動で送ります" in toast(page))
+        wait_for_states(page, ["waiting", "waiting"])
+        context.close()
