@@ -23,6 +23,7 @@ NAMESPACES = {
     "www.purl.org", "purl.org", "fgd.gsi.go.jp", "schemas.opengis.net", "www.citygml.org",
     "www.topografix.com", "geojson.org", "json-schema.org", "www.apache.org", "ns.adobe.com", "git-lfs.github.com", "zgate.gsi.go.jp",
     "www.isotc211.org", "inspire.ec.europa.eu", "www.georss.org", "xmlns.com", "uri.etsi.org",
+    "wiki.open311.org",
 }  # fmt: skip
 # Addresses that a person may choose to visit or to ask; nothing is fetched from them unasked.
 CREDITS = {

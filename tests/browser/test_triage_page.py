@@ -71,3 +71,37 @@ def test_a_new_report_appears_without_reload_and_is_confirmed(base: str) -> None
         page.get_by_role("heading", name="・ 確認済み").wait_for(timeout=60_000)
         assert watched.foreign == []
         browser.close()
+
+
+def test_what_residents_wrote_leaves_the_page_only_through_our_own_files(base: str) -> None:
+    """The table's own CSV button writes `=…` as a spreadsheet would run it."""
+    report(base, '=HYPERLINK("http://evil.example/","press")')
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.goto(f"{base}/damage-reports")
+        table = page.locator("[data-testid=stDataFrame]").first
+        table.wait_for(timeout=60_000)
+        table.hover()
+        page.get_by_role("button", name="Fullscreen").first.wait_for(timeout=60_000)
+        assert page.get_by_role("button", name="Download as CSV").count() == 0
+        with page.expect_download(timeout=60_000) as got:
+            page.locator(".st-key-triage_csv button").click()
+        assert "'=HYPERLINK" in Path(got.value.path()).read_text("utf-8-sig")
+        browser.close()
+
+
+def test_on_a_phone_the_table_leaves_room_for_what_stands_below_it(base: str) -> None:
+    report(base, "橋が落ちています")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 390, "height": 844}, has_touch=True)
+        page.goto(f"{base}/damage-reports")
+        hint = page.get_by_text("行を選ぶと詳しく見られます")
+        hint.wait_for(timeout=60_000)
+        page.get_by_role("button", name="Fullscreen").first.wait_for(timeout=60_000)
+        table = page.locator("[data-testid=stDataFrame] canvas").first.bounding_box()
+        below = hint.bounding_box()
+        assert table and below
+        assert table["y"] + table["height"] <= below["y"]
+        browser.close()

@@ -133,7 +133,10 @@ def test_a_pair_is_offered_and_merged(town: Workspace) -> None:
     at.run()
     at.button(key=f"other_{one.id}_{three.id}").click().run()
     assert again(town, three).status == "new"
-    assert not [b for b in at.button if b.key == f"same_{one.id}_{three.id}"]
+    for seen in (at, page()):  # also where another person opens the page
+        assert not [b for b in seen.button if b.key == f"same_{one.id}_{three.id}"]
+    kept = [e for e in desk.history(shared_store(town), three.id) if e.kind == "apart"]
+    assert [e.detail["from"] for e in kept] == [one.id]
 
 
 def test_a_slip_in_the_list_is_told_to_staff(town: Workspace) -> None:

@@ -81,7 +81,8 @@ def test_a_service_says_what_it_asks(to: TestClient) -> None:
 
 def test_discovery_and_jurisdiction(to: TestClient) -> None:
     said = to.get(f"{BASE}/discovery.json").json()
-    assert said["endpoints"][0]["specification"] == "GeoReport v2"
+    assert said["endpoints"][0]["specification"] == "http://wiki.open311.org/GeoReport_v2"
+    assert "みどり川市" in said["key_service"]
     assert said["endpoints"][0]["url"].endswith(BASE)
     assert to.get(f"{BASE}/services.json?jurisdiction_id=09999").status_code == 200
     assert to.get(f"{BASE}/services.json?jurisdiction_id=13101").status_code == 404
@@ -116,6 +117,7 @@ def test_a_report_comes_in_with_low_trust(
     ("changed", "status"),
     [
         ({"api_key": "wrong"}, 403), ({"api_key": None}, 403), ({"service_code": "none"}, 404),
+        ({"service_code": None}, 400),
         ({"lat": None, "long": None}, 400), ({"lat": "x"}, 400), ({"lat": LON, "long": LAT}, 400),
         ({"lat": 1, "long": 1}, 400), ({"jurisdiction_id": "13101"}, 404),
         ({"attribute[depth_m]": "deep"}, 400), ({"attribute[severity]": "9"}, 400), ({"attribute[severity]": "inf"}, 400),
@@ -184,6 +186,10 @@ def test_only_public_reports_are_read_with_filters(
     assert ids("?status=closed") == {numbers[2]}
     assert ids("?status=open,closed&service_code=breach") == {numbers[0]}
     assert ids(f"?service_request_id={numbers[1]},{numbers[0]}") == {numbers[0], numbers[1]}
+    # The specification: ids override every other filter.
+    assert ids(f"?service_request_id={numbers[2]}&status=open&start_date=2099-01-01T00:00:00Z") == {
+        numbers[2]
+    }
     assert ids("?start_date=2099-01-01T00:00:00Z") == set()
     assert ids("?end_date=2099-01-01T00:00:00+09:00") == set(numbers)
     assert to.get(f"{BASE}/requests.json?start_date=yesterday").status_code == 400

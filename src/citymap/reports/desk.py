@@ -419,6 +419,29 @@ def unmerge(store: Store, report_id: str, *, by: str) -> None:
         audit.record(connection, actor=by, action="report.unmerge", subject=report_id)
 
 
+def tell_apart(store: Store, first: str, second: str, *, by: str) -> None:
+    """Keep that two reports are about different things, so that the pair is not offered again.
+
+    Raises:
+        ReportError: there is no such report.
+    """
+    with store.write() as connection:
+        one, other = _row(connection, first, None), _row(connection, second, None)
+        for row, beside in ((one, other), (other, one)):
+            detail = {"from": beside.id, "number": beside.number}
+            _change(connection, row, by=by, kind="apart", detail=detail)
+        audit.record(connection, actor=by, action="report.apart", subject=first, other=second)
+
+
+def told_apart(store: Store) -> frozenset[tuple[str, str]]:
+    """Pairs of ids that staff said are different things; each pair both ways round."""
+    query = select(REPORT_EVENTS.c.report_id, REPORT_EVENTS.c.detail).where(
+        REPORT_EVENTS.c.kind == "apart"
+    )
+    with store.read() as connection:
+        return frozenset((row.report_id, row.detail["from"]) for row in connection.execute(query))
+
+
 def redact(store: Store, workspace: Workspace, report_id: str, *, by: str, why: str) -> None:
     """Remove what a person wrote and photographed, as privacy law asks; that it was done stays.
 

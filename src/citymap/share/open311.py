@@ -63,13 +63,13 @@ def definition(category: Category, lang: str) -> dict[str, Any]:
     return {"service_code": category.code, "attributes": attributes}
 
 
-def request_of(record: Mapping[str, Any], photos: str) -> dict[str, Any]:
+def request_of(record: Mapping[str, Any], photos: str, lang: str) -> dict[str, Any]:
     """A public record as a service request; `photos` is the address of the folder of released copies."""
     images = record.get("images") or []
     return {
         "service_request_id": str(record["number"]),
         "status": "closed" if record["status"] == "resolved" else "open",
-        "status_notes": record["status"], "service_name": record["title"],
+        "status_notes": t(f"report.status.{record['status']}", lang), "service_name": record["title"],
         "service_code": record["category"], "description": record.get("public_text") or "",
         "agency_responsible": "", "service_notice": "", "requested_datetime": record["observed_at"],
         "updated_datetime": record["changed_at"], "expected_datetime": "", "address": "",
@@ -84,12 +84,14 @@ def requests(
     start: datetime | None = None, end: datetime | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Public reports by the filters of the specification: of the last 90 days, 1000 at most, unless
-    ids or times are named.
+    ids or times are named. Ids override all other filters.
 
     Raises:
         StoreError: the store cannot be read.
     """
-    if not ids and start is None and end is None:
+    if ids:
+        codes, status, start, end = (), (), None, None
+    elif start is None and end is None:
         start = now() - timedelta(days=DAYS)
     wanted = Filter(statuses=tuple(sorted(CONFIRMED)), categories=tuple(codes))
     records = released(store, workspace, "public", wanted, lang=lang, limit=10 * MOST)
@@ -100,7 +102,7 @@ def requests(
             continue
         if (start is not None and seen < start) or (end is not None and seen > end):
             continue
-        said = request_of(one, photos)
+        said = request_of(one, photos, lang)
         if not status or said["status"] in status:
             kept.append(said)
     return kept[:MOST]

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 Format = Literal["csv", "gpkg"]
 MIME = {"csv": "text/csv", "gpkg": "application/geopackage+sqlite3"}
 ALL = 1_000_000
+# What a person looks for first; the other fields follow by their names.
+_LEADING = (
+    "number", "status", "title", "text", "observed_at", "received_at", "lat", "lon", "depth_m",
+    "severity", "assigned_to", "contact", "public_text",
+)  # fmt: skip
 _NESTED = {"photos", "images", "history", "geometry"}
 
 
@@ -44,7 +49,8 @@ def download(
         StoreError: the store cannot be read.
     """
     records = released(store, workspace, audience, wanted, lang=lang, limit=ALL)
-    names = [n for n in fields("reports", audience) if n not in _NESTED and n != "trust"]
+    allowed = {n for n in fields("reports", audience) if n not in _NESTED and n != "trust"}
+    names = [n for n in _LEADING if n in allowed] + sorted(allowed.difference(_LEADING))
     return _csv(records, names) if form == "csv" else _geopackage(records, names)
 
 

@@ -247,6 +247,12 @@ def _map(city: OpenCity, found: Sequence[Row], chosen: Sequence[Row]) -> str | N
         key="triage_map", root_path=city.root_path, own_panel=False, height=f"{HEIGHT}px",
         deck=deck_spec(city.manifest, mode="2d", extra_layers=[layer], at=at),
     )  # fmt: skip
+    there = [s for s in STATUSES if any(row.report.status == s for row in found)]
+    dots = "".join(
+        f'<span><i style="background: rgb{tuple(COLOURS[s])}"></i>{t(f"report.status.{s}", language())}</span>'
+        for s in there
+    )
+    st.html(f'<p class="cm-dots">{dots}</p>')
     number = events.properties.get("number") if events.pressed else None
     return next((row.report.id for row in found if row.report.number == number), None)
 

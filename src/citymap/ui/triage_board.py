@@ -38,6 +38,9 @@ def show(city: OpenCity) -> None:
         )
         st.caption(say("board.period", since=since, until=until, made=made))
         st.markdown(f"**{say('board.waiting', count=board.waiting)}**")
+        if not board.lines:
+            st.caption(say("board.nothing"))
+            return
         listed = in_force(city.workspace)
         st.dataframe(
             [

@@ -23,18 +23,13 @@ if TYPE_CHECKING:
     from citymap.web.identity import Identity
 
 SHOWN = 5
-DIFFERENT, LIKELY = "triage_different", "triage_likely"
+LIKELY = "triage_likely"
 
 
 def offer(city: OpenCity, found: Sequence[Row], me: Identity) -> None:
     """The likeliest pairs among the reports of the list."""
     rows = {row.report.id: row for row in found}
-    apart: set[tuple[str, str]] = st.session_state.setdefault(DIFFERENT, set())
-    there = [
-        pair
-        for pair in _likely(city, [row.report for row in found])
-        if (pair.first, pair.second) not in apart
-    ]
+    there = _likely(city, [row.report for row in found])
     if not there:
         return
     with st.expander(
@@ -60,18 +55,26 @@ def offer(city: OpenCity, found: Sequence[Row], me: Identity) -> None:
             if different.button(
                 say("triage.pair_other"), key=f"other_{pair.first}_{pair.second}", width="stretch"
             ):
-                apart.add((pair.first, pair.second))
-                st.rerun()
+                triage_report.do(
+                    city, lambda p=pair: desk.tell_apart(who.store(), p.first, p.second, by=me.name),  # type: ignore[misc]
+                    say("triage.done", count=2),
+                )  # fmt: skip
 
 
 def _likely(city: OpenCity, reports: Sequence[Report]) -> list[Pair]:
-    """The pairs; worked out again only when the reports are others."""
+    """The pairs that nobody told apart; worked out again only when the reports are others."""
     key = tuple((r.id, r.version) for r in reports)
     kept = st.session_state.get(LIKELY)
     if kept is None or kept[0] != key:
         wet = flooded_cells(city.workspace, [r.lon for r in reports], [r.lat for r in reports])
         cells = {r.id: c for r, c in zip(reports, wet, strict=True) if c is not None}
-        kept = st.session_state[LIKELY] = (key, pairs(reports, in_force(city.workspace), cells))
+        apart = desk.told_apart(who.store())
+        likely = [
+            pair
+            for pair in pairs(reports, in_force(city.workspace), cells)
+            if (pair.first, pair.second) not in apart
+        ]
+        kept = st.session_state[LIKELY] = (key, likely)
     return list(kept[1])
 
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from citymap.web.identity import People
 
 BASE = "/open311/v2"
+SPECIFICATION = "http://wiki.open311.org/GeoReport_v2"  # the name by which programs know it
+CHANGESET = "2026-11-21T00:00:00Z"  # when what we offer last changed
 MAX_PARAMETERS = 100
 _ATTRIBUTE = re.compile(r"attribute\[(\w{1,40})\](?:\[\])?")
 _STATUS = {**STATUS_CODES, "open311_key": 403, "open311_jurisdiction": 404, "open311_service": 404}
@@ -136,9 +138,10 @@ class Open311:
         base = f"{request.url.scheme}://{request.url.netloc}{self._prefix}{BASE}"
         city = await run_sync(lambda: self._here(request).city())
         said = {
-            "changeset": "1", "contact": city.name, "key_service": "",
+            "changeset": CHANGESET, "contact": city.name,
+            "key_service": t("report.open311_key", language(request), city=city.name),
             "endpoints": [{
-                "specification": "GeoReport v2", "url": base, "changeset": "1", "type": "production",
+                "specification": SPECIFICATION, "url": base, "changeset": CHANGESET, "type": "production",
                 "formats": ["text/xml", "application/json"],
             }],
         }  # fmt: skip
@@ -218,7 +221,9 @@ class Open311:
             raise Open311Error("open311_key")
         workspace = self._workspace(sent.get("jurisdiction_id"))
         listed = in_force(workspace)
-        if sent.get("service_code", "") not in listed.by_code():
+        if not sent.get("service_code"):
+            raise ReportError("report_field", field="service_code")
+        if sent["service_code"] not in listed.by_code():
             raise Open311Error("open311_service")
         at = now()
         data = _data(sent, workspace, program, repeated)
