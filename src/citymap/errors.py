@@ -42,6 +42,10 @@ class BadInputError(CitymapError):
     """A file that cannot be used as it is."""
 
 
+class UsageError(BadInputError):
+    """Something that cannot be asked for, whatever the data: a command ends with exit 2."""
+
+
 class SchemaError(CitymapError):
     """A table that does not match its declared columns."""
 

@@ -55,6 +55,20 @@ def test_wrong_usage_is_exit_2(arguments: tuple[str, ...]) -> None:
     assert done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("info",), ("share", "export", "buildings", "--format", "xlsx", "--out", "x"), ("restore", "x.zip")],
+)  # fmt: skip
+def test_a_missing_city_or_an_impossible_option_is_wrong_usage(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CITYMAP_CITY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    done = citymap(*arguments, "--json")
+    assert done.returncode == 2
+    assert json.loads(done.stderr)["remedy"]
+
+
 def test_what_cannot_be_done_is_exit_1_with_place_and_remedy(tmp_path: Path) -> None:
     done = citymap("info", "--city", tmp_path, "--json")
     assert done.returncode == 1
@@ -82,6 +96,18 @@ def test_a_bare_geotiff_must_say_what_it_is(demo: Path, tmp_path: Path) -> None:
     done = citymap("import", raster(tmp_path / "x.tif", 1, "float32"), "--city", demo)
     assert done.returncode == 1
     assert "--as" in done.stderr
+
+
+def test_the_first_raster_of_a_new_city_gives_its_zone_as_a_guess(tmp_path: Path) -> None:
+    heights = raster(tmp_path / "h.tif", 1, "float32")
+    bare = citymap("import", heights, "--city", tmp_path / "new")
+    assert bare.returncode == 1
+    assert "--as" in bare.stderr
+    assert not (tmp_path / "new" / "city.toml").exists()
+    done = citymap("import", heights, "--city", tmp_path / "new", "--as", "dem", "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(citymap("info", "--city", tmp_path / "new", "--json").stdout)
+    assert (said["epsg"], said["zone_is_guess"], said["terrain"]) == (6677, True, True)
 
 
 def test_an_orthophoto_becomes_a_cloud_optimised_layer(demo: Path, tmp_path: Path) -> None:

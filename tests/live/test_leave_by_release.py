@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import geopandas
+import pandas
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,6 +20,7 @@ from citymap.live import leave_by, orders
 from citymap.progress import Quiet
 from citymap.settings import Settings
 from citymap.share import publish
+from citymap.share.exchange import export
 from citymap.share.status import status
 from citymap.store import Store, audit, engine, shared_store
 from citymap.web.public import create_app
@@ -252,7 +255,6 @@ def test_the_shared_layer_stands_only_while_released(
 def test_the_shared_layer_is_exported_through_the_gate(
     town: Workspace, store: Store, tmp_path: Path
 ) -> None:
-    from citymap.share.exchange import export
 
     start = datetime.fromisoformat("2099-11-21T12:34:00+09:00")
     leave_by.release(town, store, "plan", start=start, margin_min=10, by="佐藤")
@@ -263,3 +265,19 @@ def test_the_shared_layer_is_exported_through_the_gate(
         ("09999-bldg-0", "adult", "15:20"), ("09999-bldg-0", "impaired", "14:20"),
     }  # fmt: skip
     assert "佐藤" not in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("form", ["geojson", "shp", "csv", "fgb"])
+def test_never_and_no_way_differ_in_every_format_of_the_full_result(
+    town: Workspace, tmp_path: Path, form: str
+) -> None:
+    out = tmp_path / f"all.{form}"
+    export(town, "leave-by-plan", form, out, audience="staff")
+    table = pandas.read_csv(out) if form == "csv" else geopandas.read_file(out)
+    building = "building_id" if "building_id" in table else "bldg_id"
+    found = table.set_index([building, "mobility"])["state"].to_dict()
+    assert found[("09999-bldg-0", "adult")] == "by"
+    assert found[("09999-bldg-1", "adult")] == "never"
+    assert found[("09999-bldg-2", "adult")] == "no_way"
+    hours = table.loc[table["state"] != "by", "leave_by_h"]
+    assert hours.isna().all()

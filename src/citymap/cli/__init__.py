@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from citymap import __version__, city_messages
-from citymap.errors import BadInputError, CancelledError, CitymapError
+from citymap.errors import CancelledError, CitymapError, UsageError
 from citymap.i18n import t
 from citymap.progress import Terminal
 from citymap.reports import bucket, place
@@ -37,7 +37,7 @@ def workspace(city: Path | None) -> Workspace:
     folder = city or Settings().city
     settings = Settings(city=city) if city is not None else Settings()  # refuses a wrong key too
     if folder is None:
-        raise BadInputError("no_city")
+        raise UsageError("no_city")
     found = Workspace(folder.resolve())
     city_messages.use(found)
     place.use(found, settings.store)
@@ -47,7 +47,7 @@ def workspace(city: Path | None) -> Workspace:
 
 @contextmanager
 def command(*, json: bool = False) -> Iterator[Terminal]:
-    """Turns citymap errors into exit 1 with the reason on stderr, and Ctrl-C into a clean stop."""
+    """Turns errors into exit 1 or 2 with the reason on stderr, and Ctrl-C into a clean stop."""
     progress = Terminal(lang=terminal_language())
 
     def stop(_signal: int, _frame: object) -> None:
@@ -62,7 +62,7 @@ def command(*, json: bool = False) -> Iterator[Terminal]:
         raise typer.Exit(130) from e
     except CitymapError as e:
         _say(e, json=json)
-        raise typer.Exit(1) from e
+        raise typer.Exit(2 if isinstance(e, UsageError) else 1) from e
     except OSError as e:
         key = {errno.ENOSPC: "disk_full", errno.EDQUOT: "disk_full", errno.EFBIG: "disk_full",
                errno.EROFS: "disk_read_only", errno.EACCES: "disk_read_only"}.get(e.errno or 0)  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from citymap.cli import CityOption, JsonOption, answer, command, workspace
+from citymap.errors import UsageError
 from citymap.i18n import t
 from citymap.settings import Settings, terminal_language
 from citymap.workspace import Workspace
@@ -83,9 +84,7 @@ def restore(
     with command(json=json) as progress:
         folder = city or Settings().city
         if folder is None:
-            from citymap.errors import BadInputError
-
-            raise BadInputError("no_city")
+            raise UsageError("no_city")
         target = Workspace(folder.resolve())
         made = backups.restore(
             file.resolve(), target, store_url=Settings().store, progress=progress

@@ -21,7 +21,7 @@ from typing import Annotated
 
 import typer
 
-from citymap.errors import BadInputError, CitymapError
+from citymap.errors import BadInputError, CitymapError, UsageError
 from citymap.i18n import t
 from citymap.settings import Settings, terminal_language
 from citymap.store import accounts
@@ -115,7 +115,7 @@ def check(city: Path | None, host: str, port: int, staff_port: int) -> Workspace
         BadInputError: no city, no tiles, no renderer, or a port in use.
     """
     if city is None:
-        raise BadInputError("no_city")
+        raise UsageError("no_city")
     workspace = Workspace(city.resolve())
     workspace.city()
     if not (workspace.tiles / "manifest.json").is_file():
@@ -123,7 +123,7 @@ def check(city: Path | None, host: str, port: int, staff_port: int) -> Workspace
     if not (STATIC / "index.html").is_file():
         raise BadInputError("no_renderer", path=STATIC)
     if port == staff_port:
-        raise BadInputError("same_ports", port=port)
+        raise UsageError("same_ports", port=port)
     _free_port(host, port, "--port")
     _free_port(host, staff_port, "--staff-port")
     return workspace
@@ -146,7 +146,7 @@ def _prepare(
     """
     outside = host not in {"127.0.0.1", "::1", "localhost"}
     if single_user and (outside or behind_proxy):
-        raise BadInputError("single_user_not_loopback", host=host)
+        raise UsageError("single_user_not_loopback", host=host)
     store, repaired = open_or_repair(where)
     if repaired:
         say(t("serve.repaired", lang))
@@ -365,4 +365,4 @@ def register(app: typer.Typer) -> None:
             )
         except CitymapError as error:
             typer.echo(error.message(terminal_language()), err=True)
-            raise typer.Exit(1) from error
+            raise typer.Exit(2 if isinstance(error, UsageError) else 1) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from citymap import cli
-from citymap.errors import BadInputError
+from citymap.errors import UsageError
 from citymap.i18n import t
 from citymap.layers.catalogue import Audience
 from citymap.reports import place
@@ -28,7 +28,7 @@ def _epsg(text: str | None) -> int | None:
         return None
     number = text.upper().removeprefix("EPSG:")
     if not number.isdigit():
-        raise BadInputError("export_crs", place=text)
+        raise UsageError("export_crs", place=text)
     return int(number)
 
 
@@ -111,7 +111,7 @@ def push_layers(
             )
             return
         if target != "postgis":
-            raise BadInputError("push_target", place=target)
+            raise UsageError("push_target", place=target)
         done = postgis.push(
             workspace, to, audience=audience, epsg=_epsg(crs) or 6668, schema=schema, role=role,
             progress=progress,

@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
-from citymap import __version__, crs, meshcode
+from citymap import __version__, crs
 from citymap.errors import BadInputError, CitymapError
 from citymap.plateau.archive import SourceFile, discover
 from citymap.plateau.codelist import Codelists
@@ -138,6 +138,8 @@ def _import(
     files = discover(sources, work / "unpacked", progress=progress)
     if not files:
         raise BadInputError("nothing_to_import", place=", ".join(str(s) for s in sources))
+    if not workspace.exists() and options.kind is None and all(f.theme == "geotiff" for f in files):
+        raise BadInputError("raster_needs_as", place=files[0].name)  # before a city is made of it
     record.edition = options.edition or next((f.edition for f in files if f.edition), None)
     codelists = Codelists(_roots(files, sources))
     editions = {f.edition for f in files if f.edition}
@@ -297,7 +299,9 @@ def _ensure_city(
     elif code is not None:
         epsg = crs.zone_epsg(code)
     else:
-        epsg, guess = _guess_zone(files, parts), True
+        from citymap.plateau.position import guess_zone  # noqa: PLC0415  (geopandas: only where needed)
+
+        epsg, guess = guess_zone(files, (p for _, p in parts)), True
     name = options.name
     folder = next((f.city_name for f in files if f.city_name), None)
     if name is None and code is not None:
@@ -328,20 +332,3 @@ def english_name(folder: str | None, *, fictional: bool) -> str:
 
 
 _AUTHORITIES = "../../codelists/Common_localPublicAuthorities.xml"
-
-
-def _guess_zone(files: Iterable[SourceFile], parts: list[tuple[SourceFile, Path]]) -> int:
-    """The zone by position: first a mesh code in a name, else the first footprint."""
-    for file in files:
-        if file.mesh:
-            west, south, east, north = meshcode.bounds(file.mesh)
-            return crs.guess_zone_epsg((west + east) / 2, (south + north) / 2)
-    import pyarrow.parquet as pq  # noqa: PLC0415
-    import shapely  # noqa: PLC0415
-
-    for _, part in parts:
-        table = pq.read_table(part / "buildings.parquet", columns=["geometry"])
-        if table.num_rows:
-            west, south, east, north = shapely.from_wkb(table.column(0)[0].as_py()).bounds
-            return crs.guess_zone_epsg((west + east) / 2, (south + north) / 2)
-    raise BadInputError("unknown_zone", code="—")

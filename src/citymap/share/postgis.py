@@ -15,7 +15,7 @@ import shapely
 
 from citymap import crs
 from citymap.assess.building_record import plain
-from citymap.errors import BadInputError
+from citymap.errors import BadInputError, UsageError
 from citymap.model.columns import EXPOSURE, TABLES
 from citymap.progress import Progress, Quiet
 from citymap.share.doors import Door, declare
@@ -121,7 +121,7 @@ def push(
     except ImportError as e:
         raise BadInputError("push_no_driver") from e
     if epsg not in GEOGRAPHIC_OR_METRES:
-        raise BadInputError("export_crs", place=f"EPSG:{epsg}")
+        raise UsageError("export_crs", place=f"EPSG:{epsg}")
     if not url.startswith(("postgresql://", "postgres://")):
         raise BadInputError("push_url")
     progress = progress or Quiet()

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from citymap.errors import BadInputError
+from citymap.errors import BadInputError, UsageError
 from citymap.share.doors import Door, declare
 from citymap.share.exchange.format import FORMATS, Written
 from citymap.share.exchange.layer import SOURCES
@@ -63,15 +63,15 @@ def export(
     """  # fmt: skip
     formats = FORMATS.load()
     if form not in formats:
-        raise BadInputError("export_format", place=form, formats=", ".join(formats))
+        raise UsageError("export_format", place=form, formats=", ".join(formats))
     chosen = formats[form]
     outgoing = load(workspace, layer, audience)
     city = workspace.city()
     target = epsg or chosen.epsg or city.epsg
     if target not in GEOGRAPHIC_OR_METRES:
-        raise BadInputError("export_crs", place=f"EPSG:{target}")
+        raise UsageError("export_crs", place=f"EPSG:{target}")
     if chosen.fixed and epsg not in {None, chosen.epsg}:
-        raise BadInputError("export_crs_fixed", place=form, epsg=chosen.epsg)
+        raise UsageError("export_crs_fixed", place=form, epsg=chosen.epsg)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".citymap-") as folder:
         as_zip = out.suffix.lower() == ".zip"

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from citymap.assess import leave_by as told
@@ -16,8 +18,6 @@ from citymap.share.exchange.sources.buildings import joined
 from citymap.share.gate import may_see, release_table
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from citymap.layers.catalogue import Audience
     from citymap.live.leave_by import Release
     from citymap.live.orders import Order
@@ -41,8 +41,20 @@ def _result(workspace: Workspace, layer: str, audience: Audience) -> Outgoing | 
     path = leave_by.results(workspace).get(layer.removeprefix("leave-by-"))
     if path is None or layer not in _results(workspace) or not may_see("leave_by", audience):
         return None
-    table = release_table("leave_by", joined(workspace, pq.read_table(path)), audience)
-    return Outgoing(layer, {"ja": "避難開始の期限", "en": "Leave-by times"}, table)
+    table = release_table("leave_by", joined(workspace, _in_words(pq.read_table(path))), audience)
+    return Outgoing(
+        layer, {"ja": "避難開始の期限", "en": "Leave-by times"}, table, Style("state", STATES)
+    )
+
+
+def _in_words(table: pa.Table) -> pa.Table:
+    """With a `state`: formats that know no infinity would read "never cut off" as "no way"."""
+    hours = table["leave_by_h"].to_numpy().astype(float)
+    finite = np.isfinite(hours)
+    state = np.where(finite, "by", np.where(hours == np.inf, "never", "no_way"))
+    at = table.schema.get_field_index("leave_by_h")
+    table = table.set_column(at, "leave_by_h", pa.array(hours, pa.float64(), mask=~finite))
+    return table.add_column(at, "state", pa.array(state.tolist(), pa.string()))
 
 
 SOURCES.register("leave-by")(
