@@ -68,6 +68,18 @@ def test_no_water_is_made_or_lost(precision: Precision) -> None:
 
 
 @BOTH
+@pytest.mark.parametrize("side", range(4))
+def test_a_rim_gives_no_more_than_its_cells_hold(side: int, precision: Precision) -> None:
+    made = solver.build(np.full((24, 31), 30.0), 5.0, depth_m=0.4, precision=precision)
+    made.edges = [Edge(k.EDGE_STAGE, side, np.arange(24 if side < 2 else 31), constant(0.0))]
+    solver.advance(made, 120.0)
+    a = made.account()
+    assert a.outflow > 0.1 * a.initial
+    assert abs(a.error) <= (1e-12 if precision == "float64" else 1e-7) * a.initial
+    assert made.h.min() >= 0
+
+
+@BOTH
 def test_slow_rain_into_deep_water_is_not_lost(precision: Precision) -> None:
     made = solver.build(np.zeros((20, 20)), 10.0, depth_m=5.0, precision=precision)
     made.rain = Rain(np.zeros(1), np.array([1e-3 / 3600]))

@@ -174,7 +174,9 @@ def sweep(
                     above = share[block, 1 + (j - 1) % 3] if j > first else share[block, 0]
                     under = share[block, 1 + here] if j <= last else share[block, 0]
                     cells.scale(q, above[1 + lo : 1 + hi], under[1 + lo : 1 + hi])
-                if begin <= j < end:
+                if (
+                    begin <= j < end or j == rows
+                ):  # the last rim has no row of its own that keeps it
                     cells.keep(q, k_move, qy[j, lo:hi], y_moved[block, here, lo:hi])
                 else:
                     cells.to_counts(q, k_move, y_moved[block, here, lo:hi])
