@@ -234,25 +234,49 @@ def test_every_page_as_every_role(
         "streamlit.context.__class__.cookies", {sessions.COOKIE: value} if value else {}
     )
     listed: list[list[str]] = []
+    shut: list[tuple[str, str]] = []  # addresses where only the refusal stands
 
     def navigation(groups: dict[str, list[Any]], **_: Any) -> Any:
         pages = [page for group in groups.values() for page in group]
-        listed.append(sorted(p.url_path for p in pages))
+        listed.append(sorted(p.url_path for p in pages if isinstance(p.file, Path)))
+        shut.extend((p.url_path, p.visibility) for p in pages if not isinstance(p.file, Path))
         return pages[0]
 
     monkeypatch.setattr("streamlit.navigation", navigation)
     monkeypatch.setattr(
-        "streamlit.Page", lambda path, url_path, title, **_: _Quiet(url_path, title)
+        "streamlit.Page",
+        lambda file, url_path, title, visibility, **_: _Quiet(file, url_path, title, visibility),
     )
     at = AppTest.from_file(str(UI / "main.py"), default_timeout=30).run()
     assert not at.exception
     allowed = sorted(p.url_path for p in PAGES if role.reaches(p.role))
     assert listed == ([allowed] if role.reaches(Role.STAFF) else [])
+    others = [(p.url_path, "hidden") for p in PAGES if not role.reaches(p.role)]
+    assert shut == (others if role.reaches(Role.STAFF) else [])
 
 
 class _Quiet:
-    def __init__(self, url_path: str, title: str) -> None:
-        self.url_path, self.title = url_path, title
+    def __init__(self, file: Any, url_path: str, title: str, visibility: str) -> None:
+        self.file, self.url_path, self.title, self.visibility = file, url_path, title, visibility
 
     def run(self) -> None:
         pass
+
+
+def test_a_page_for_another_role_says_so_in_the_language_of_the_person(
+    city: Workspace, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = cookie(store, Role.STAFF)
+    monkeypatch.setattr("streamlit.context.__class__.cookies", {sessions.COOKIE: value})
+
+    def page() -> None:
+        from citymap.store.accounts import Role
+        from citymap.ui import who
+
+        who.no_entry(Role.PLANNER)
+
+    at = AppTest.from_function(page)
+    at.query_params["lang"] = "en"
+    at.run()
+    assert "Planner" in at.error[0].value
+    assert "administrator" in at.info[0].value

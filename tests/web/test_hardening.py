@@ -242,8 +242,8 @@ def test_streamlits_page_is_told_where_its_server_is() -> None:
         return Response(page, media_type="text/html", headers={"etag": '"a"'})
 
     for prefix in ("", "/sano"):
-        client = TestClient(PageBase(Starlette(routes=[Route("/p", html)]), root_path=prefix))
-        got = client.get("/p", headers={"accept": "text/html"})
+        client = TestClient(PageBase(Starlette(routes=[Route("/jobs", html)]), root_path=prefix))
+        got = client.get("/jobs", headers={"accept": "text/html"})
         script = base_script(prefix).decode()
         assert f"<head><script>{script}</script><title>" in got.text
         assert f'location.origin+"{prefix}"' in script
@@ -251,12 +251,18 @@ def test_streamlits_page_is_told_where_its_server_is() -> None:
         assert "etag" not in got.headers
 
 
-def test_the_first_pages_own_address_leads_to_the_root() -> None:
-    """Streamlit would call it "not found"."""
+def test_an_address_that_is_no_page_of_its_own_leads_to_the_root() -> None:
+    """Streamlit would call it "not found", in English; so it calls the first page's own address."""
     for prefix in ("", "/sano"):
         client = TestClient(PageBase(Starlette(), root_path=prefix), follow_redirects=False)
         got = client.get(f"{prefix}/public-map?lang=en", headers={"accept": "text/html"})
         assert (got.status_code, got.headers["location"]) == (307, f"{prefix}/?lang=en")
+        got = client.get(f"{prefix}/no-such-page?lang=en", headers={"accept": "text/html"})
+        assert (got.status_code, got.headers["location"]) == (307, f"{prefix}/?lang=en&missing=1")
+        assert (
+            client.get(f"{prefix}/component/x/y.html", headers={"accept": "text/html"}).status_code
+            == 404
+        )
 
 
 def test_the_script_in_the_page_is_allowed_by_the_policy(small: Workspace) -> None:

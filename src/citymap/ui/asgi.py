@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 
 from citymap.settings import Settings
 from citymap.ui.pages import PAGES
+from citymap.ui.who import MISSING
 from citymap.web import routes
 from citymap.web.access import SameSite, StaffOnly, first_segments
 from citymap.web.hardening import OUR_PREFIXES, Hardening, Limits
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAIN = Path(__file__).with_name("main.py")
-FIRST_PAGE = f"/{PAGES[0].url_path}"
+_OTHER_PAGES = frozenset(page.url_path for page in PAGES[1:])
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
@@ -80,9 +81,9 @@ class Prefixed:
 
 
 class PageBase:
-    """Puts `base_script` into Streamlit's page, and leads the first page's own address to the root.
+    """Puts `base_script` into Streamlit's page, and leads addresses that are no page to the root.
 
-    Streamlit serves its default page at the root only and calls its own address "not found".
+    Streamlit says "Page not found" in English there, also at the own address of its default page.
     """
 
     def __init__(self, app: ASGIApp, *, root_path: str = "") -> None:
@@ -103,9 +104,13 @@ class PageBase:
         ):
             await self.app(scope, receive, send)
             return
-        if path.rstrip("/") == FIRST_PAGE:
-            query = scope.get("query_string", b"")
-            place = f"{self._root_path}/".encode() + (b"?" + query if query else b"")
+        asked = path.strip("/")
+        if asked and asked not in _OTHER_PAGES and "/" not in asked:
+            query = [scope.get("query_string", b"")]
+            if asked != PAGES[0].url_path:
+                query.append(f"{MISSING}=1".encode())
+            said = b"&".join(filter(None, query))
+            place = f"{self._root_path}/".encode() + (b"?" + said if said else b"")
             headers = [(b"location", place), (b"content-length", b"0")]
             await send({"type": "http.response.start", "status": 307, "headers": headers})
             await send({"type": "http.response.body"})

@@ -1,5 +1,6 @@
-"""Navigation of the staff process: the pages that work and that this person may open."""
+"""Navigation of the staff process: the pages that this person may open; the others say why not."""
 
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -19,14 +20,16 @@ st.set_page_config(
 page_style.apply()
 me = who.require(Role.STAFF)
 order_banner.draw()
+who.say_missing_page()
 groups: dict[str, list[StreamlitPage]] = {}
 for screen in PAGES:
-    if me.role.reaches(screen.role):
-        shown = st.Page(
-            screen.path, title=say(f"page.{screen.name}"), icon=screen.icon, url_path=screen.url_path,
-            default=screen is PAGES[0],
-        )  # fmt: skip
-        groups.setdefault(say(f"pages.{screen.group}"), []).append(shown)
+    may = me.role.reaches(screen.role)
+    shown = st.Page(
+        screen.path if may else partial(who.no_entry, screen.role), title=say(f"page.{screen.name}"),
+        icon=screen.icon, url_path=screen.url_path, default=screen is PAGES[0],
+        visibility="visible" if may else "hidden",
+    )  # fmt: skip
+    groups.setdefault(say(f"pages.{screen.group}"), []).append(shown)
 page = st.navigation(groups, position="top")
 who.bar(page.title, me)
 page.run()

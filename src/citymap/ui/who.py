@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import streamlit as st
 
 from citymap.errors import CitymapError
+from citymap.i18n import t
 from citymap.settings import Settings
 from citymap.store import Store, sessions
 from citymap.store.accounts import Role
@@ -18,6 +19,8 @@ from citymap.web.identity import Identity, People
 
 if TYPE_CHECKING:
     from citymap.layers.catalogue import Audience
+
+MISSING = "missing"  # in the query: the address that was asked for is no page
 
 
 @cache
@@ -66,6 +69,19 @@ def _turn_away(found: Identity) -> NoReturn:
         )
         st.stop()
     stop_with(CitymapError("not_allowed"))
+
+
+def no_entry(role: Role) -> NoReturn:
+    """What stands at the address of a page that is for `role` and not for this person."""
+    lang = language()
+    mine = t(f"role.{here().role}", lang)
+    stop_with(CitymapError("page_not_allowed", role=t(f"role.{role}", lang), mine=mine))
+
+
+def say_missing_page() -> None:
+    """Who came by an address that is no page (see `asgi.PageBase`) reads so once, on the first page."""
+    if st.query_params.pop(MISSING, None) is not None:
+        st.warning(say("who.missing_page"), icon=":material/search_off:")
 
 
 def bar(title: str, me: Identity) -> None:
