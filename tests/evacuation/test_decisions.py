@@ -199,6 +199,11 @@ def test_pairs_of_common_numbers_tell_plans_apart(town: Workspace, tmp_path: Pat
     assert late["ci95"]["stranded"][0] <= late["stranded"] <= late["ci95"]["stranded"][1]
     rows = list(csv.DictReader((tmp_path / "both/compare.csv").read_text().splitlines()))
     assert "stranded" in {r["measure"] for r in rows}
+    unsafe = found["counts"]["not_safe"]
+    kinds = ("stranded", "en_route", "waiting")
+    parts = [found["counts"][k]["difference"] for k in kinds]
+    assert unsafe["difference"] == pytest.approx(sum(parts))
+    assert unsafe["pairs"] == 10
 
 
 def test_what_cannot_be_compared_is_refused(town: Workspace, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import shapely
 
@@ -103,3 +104,21 @@ def test_a_confirmed_report_of_a_closed_road_changes_who_gets_there(tmp_path: Pa
     assert run(town, scenario(), tmp_path / "off")["evacuated"] == before["evacuated"]
     if (used := engine._SHARED.pop(str(town.root / "store.sqlite"), None)) is not None:
         used.close()
+
+
+def test_ages_of_the_counts_are_kept_and_bad_ones_refused(tmp_path: Path) -> None:
+    town = towns.street_town(tmp_path / "city")
+    path = town.root / "ages.csv"
+    path.write_text("building_id,age,people\nb0,8,3\nb0,75+,4\nb1,70,5\nb1,,60\n", encoding="utf-8")
+    run(town, scenario(population={"file": "ages.csv"}), tmp_path / "a")
+    people = pq.read_table(tmp_path / "a" / "people.parquet").to_pandas()
+    at = people[people.building_id == "b0"]
+    assert at.age.value_counts().to_dict() == {"75+": 4, "0-14": 3}
+    assert (people[people.building_id == "b1"].age == "65-74").sum() >= 5
+    assert len(people) == 72
+    for bad in ("-3", "many", "300"):
+        path.write_text(f"building_id,age,people\nb0,{bad},3\n", encoding="utf-8")
+        with pytest.raises(BadInputError) as caught:
+            run(town, scenario(population={"file": "ages.csv"}), tmp_path / "b")
+        assert caught.value.key == "evacuation_bad_age"
+        assert "ages.csv:2" in caught.value.message("ja") and bad in caught.value.message("ja")

@@ -45,7 +45,7 @@ def run(
 
     シナリオを計算し、結果のフォルダーを書きます。
     """
-    from citymap.evacuation.reading import unfinished
+    from citymap.evacuation.reading import checks, unfinished
     from citymap.evacuation.run import run as evacuate
     from citymap.evacuation.scenario import read_scenario
 
@@ -66,7 +66,7 @@ def run(
                 lines.append(f"{t(f'evacuation.{name}', lang)}: {summary[name]:,}{more}")
             if (open_end := unfinished(summary, lang)) is not None:
                 lines.append(open_end)
-            return "\n".join([*lines, _places(summary, lang), f"→ {out}"])
+            return "\n".join([*lines, *(f"- {c}" for c in checks(summary, lang)), f"→ {out}"])
 
         cli.answer(summary, text, json=json)
 

@@ -36,12 +36,14 @@ def _percent(share: float) -> str:
 
 def _lines(town: Town, scenario: Scenario) -> list[Word]:
     given, notes = scenario.evacuation, town.notes
+    told = int(notes["ages_given"])
     shares = [Word("evacuation.assumed.share", {"name": Word(f"evacuation.age.{n}"), "share": _percent(s)}) for n, s in AGES]  # fmt: skip
     frail = [Word("evacuation.assumed.share", {"name": Word(f"evacuation.age.{n}"), "share": _percent(s)}) for n, s in DIFFICULTY.items()]  # fmt: skip
     speeds = [_word("speed", name=Word(f"evacuation.mobility.{c.id}"), speed=f"{c.speed_m_s:g}") for c in CLASSES]  # fmt: skip
     return [
         *_people(town, given),
-        _word("ages", shares=tuple(shares)),
+        *([_word("ages_given", count=f"{told:,}")] if told else []),
+        *([_word("ages", shares=tuple(shares))] if told < town.people.count else []),
         _word("difficulty", shares=tuple(frail)),
         _word("households", shares=" / ".join(_percent(s) for s in HOUSEHOLDS)),
         _word("speeds", speeds=tuple(speeds), cars=f"{CAR_M_S:.1f}"),

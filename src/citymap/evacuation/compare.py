@@ -12,6 +12,9 @@ from citymap.errors import BadInputError
 from citymap.evacuation.replicates import COUNTED, paired
 from citymap.workspace import write_text
 
+# A plan that leaves more people at home when the run ends must not look the better for it.
+NOT_SAFE, UNSAFE = "not_safe", ("stranded", "en_route", "waiting")
+
 
 def _read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     try:
@@ -19,6 +22,8 @@ def _read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         path = folder / "replicates.json"
         rows = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
         summary["people"], summary["stranded_by"], summary["scenario"]
+        summary[NOT_SAFE] = sum(summary[k] for k in UNSAFE)
+        rows = [{**r, NOT_SAFE: sum(r[k] for k in UNSAFE)} for r in rows]
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise BadInputError("evacuation_unreadable", place=folder.name, reason=e) from e
     return summary, rows
@@ -42,7 +47,7 @@ def compared(a_folder: Path, b_folder: Path) -> dict[str, Any]:
     if a["people"] != b["people"] or a["seed"] != b["seed"]:
         raise BadInputError("evacuation_not_comparable", a=a_folder.name, b=b_folder.name)
     counts: dict[str, Any] = {}
-    for name in COUNTED:
+    for name in (*COUNTED, NOT_SAFE):
         if a.get(name) is None or b.get(name) is None:
             continue
         row: dict[str, Any] = {"a": a[name], "b": b[name], "difference": b[name] - a[name]}

@@ -15,6 +15,7 @@ import shapely
 from citymap import crs, terrain
 from citymap.errors import BadInputError
 from citymap.evacuation.network import Lines, Network, build
+from citymap.i18n import Word
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,7 +114,10 @@ def read_lines(path: Path, *, epsg: int, terrain_path: Path | None = None) -> Ne
             if path.suffix.lower() == ".parquet"
             else pyogrio.read_dataframe(path)
         )
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError) as e:
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as e:
+        why = Word("evacuation.refused.format")
+        raise BadInputError("evacuation_unreadable", place=path.name, reason=why) from e
+    except OSError as e:
         raise BadInputError("evacuation_unreadable", place=path.name, reason=e) from e
     if frame.crs is None or (source_epsg := frame.crs.to_epsg()) is None:
         raise BadInputError("evacuation_no_crs", place=path.name)

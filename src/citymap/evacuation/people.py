@@ -37,6 +37,9 @@ _DAY = {
 # Census of 2020, rounded: shares of households of 1, 2, 3, 4, 5 people and of ages.
 HOUSEHOLDS = (0.38, 0.28, 0.17, 0.12, 0.05)
 AGES = (("0-14", 0.12), ("15-64", 0.59), ("65-74", 0.14), ("75+", 0.15))
+AGE_FROM = (0, 15, 65, 75)  # years at which each class begins
+OLDEST = 120
+UNTOLD = len(AGES)  # the column of counts of those whose age is not given
 # Share of people with walking difficulty by age: an assumption, to be replaced by local figures.
 DIFFICULTY = {"0-14": 0.01, "15-64": 0.02, "65-74": 0.05, "75+": 0.20}
 _ADULT, _CHILD, _ELDERLY, _IMPAIRED = (
@@ -76,6 +79,13 @@ def shared_out(total: int, weights: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.asarray(counts, np.int64)
 
 
+def of_untold_age(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Counts by home as counts by home and age class, the age of nobody being given."""
+    out = np.zeros((len(counts), UNTOLD + 1), np.int64)
+    out[:, UNTOLD] = counts
+    return out
+
+
 def capacity_weights(homes: Homes, *, night: bool) -> NDArray[np.float64]:
     """People whom the floor area and usage of each building suggest."""
     per = _NIGHT if night else _DAY
@@ -89,38 +99,42 @@ def capacity_weights(homes: Homes, *, night: bool) -> NDArray[np.float64]:
 def counts_of_file(
     path: Path, homes: Homes, *, night: bool, epsg: int, hour: int | None = None
 ) -> NDArray[np.int64]:
-    """People per building from a CSV or Parquet of counts.
+    """People per building and age class (the last column: age not given) from a CSV or Parquet.
 
     Columns `building_id, people`, or `lon, lat, people` (each count goes to the buildings nearest
     to the point among all points, by floor area: mesh counts, say). With a column `hour` (0-23, as
-    人流 counts have it) the rows of `hour` count.
+    人流 counts have it) the rows of `hour` count; with a column `age` (years or a class of `AGES`)
+    the people of a row are of that age.
 
     Raises:
-        BadInputError: columns are missing, a number is negative or not whole, or names no building;
+        BadInputError: columns are missing, a number is negative or not whole, an age is none, or a row names no building;
             a file by hours has none for `hour`.
     """
     rows = _rows(path)
-    if rows and "hour" in rows[0]:
+    if not rows:
+        raise BadInputError("evacuation_nobody", place=path.name)
+    if "hour" in rows[0]:
         known = [_whole(r["hour"], path, k) for k, r in enumerate(rows, 2)]
         rows = [r for r, h in zip(rows, known, strict=True) if h == hour]
         if not rows:
             hours = ", ".join(str(h) for h in sorted(set(known)))
             raise BadInputError("evacuation_hour", place=path.name, hour=hour, hours=hours)
-    columns = set(rows[0]) if rows else set()
+    columns = set(rows[0])
     if "people" not in columns or not ({"building_id"} <= columns or {"lon", "lat"} <= columns):
         missing = "people, building_id | lon, lat"
         raise BadInputError("evacuation_columns", place=path.name, columns=missing)
     people = [_whole(r["people"], path, k) for k, r in enumerate(rows, 2)]
-    counts = np.zeros(homes.count, np.int64)
+    ages = [_age(r.get("age"), path, k) for k, r in enumerate(rows, 2)]
+    counts = np.zeros((homes.count, UNTOLD + 1), np.int64)
     if "building_id" in columns:
         number = {b: i for i, b in enumerate(homes.building_id)}
-        for k, (row, n) in enumerate(zip(rows, people, strict=True), 2):
+        for k, (row, n, age) in enumerate(zip(rows, people, ages, strict=True), 2):
             home = number.get(str(row["building_id"]))
             if home is None:
                 raise BadInputError(
                     "evacuation_unknown_home", place=f"{path.name}:{k}", id=row["building_id"]
                 )
-            counts[home] += n
+            counts[home, age] += n
         return counts
     x, y = crs.project(
         np.array([float(r["lon"]) for r in rows]), np.array([float(r["lat"]) for r in rows]), epsg
@@ -134,7 +148,7 @@ def counts_of_file(
             raise BadInputError("evacuation_unknown_home", place=f"{path.name}:{k + 2}", id=str(k))
         if n:
             share = weight[usable] if weight[usable].sum() > 0 else np.ones(len(usable))
-            counts[usable] += shared_out(n, share)
+            counts[usable, ages[k]] += shared_out(n, share)
     return counts
 
 
@@ -161,18 +175,45 @@ def _whole(value: Any, path: Path, line: int) -> int:
     return int(number)
 
 
+def _age(value: Any, path: Path, line: int) -> int:
+    """The class of an age in years or by its name; `UNTOLD` where there is none."""
+    text = "" if value is None else str(value).strip()
+    if not text or text == "nan":
+        return UNTOLD
+    names = [name for name, _ in AGES]
+    if text in names:
+        return names.index(text)
+    try:
+        years = float(text)
+    except ValueError:
+        years = -1.0
+    if not 0 <= years <= OLDEST:
+        raise BadInputError(
+            "evacuation_bad_age", place=f"{path.name}:{line}", value=value, classes=", ".join(names)
+        )
+    return int(np.searchsorted(AGE_FROM, years, side="right")) - 1
+
+
 def populate(counts: NDArray[np.int64], rng: np.random.Generator) -> People:
-    """People of a count per building, with ages, walking difficulty and households.
+    """People of a count per building (or per building and age), with walking difficulty and households.
+
+    Ages that are not given are drawn from the shares of a whole city.
 
     Raises:
         BadInputError: nobody lives anywhere.
     """
+    counts = of_untold_age(counts) if counts.ndim == 1 else counts
     total = int(counts.sum())
     if total == 0:
         raise BadInputError("evacuation_nobody")
-    home = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    home = np.repeat(np.arange(len(counts), dtype=np.int32), counts.sum(axis=1))
+    age = np.repeat(np.tile(np.arange(UNTOLD + 1), len(counts)), counts.ravel())
+    untold = age == UNTOLD
+    drawn = int(untold.sum())
     shares = np.array([s for _, s in AGES])
-    age = np.repeat(np.arange(len(AGES)), shared_out(total, shares))[rng.permutation(total)]
+    age[untold] = np.repeat(np.arange(len(AGES)), shared_out(drawn, shares))[rng.permutation(drawn)]
+    if drawn < total:  # not all children of a house in one household
+        age = age[np.lexsort((rng.random(total), home))]
     difficulty = np.array([DIFFICULTY[a] for a, _ in AGES])[age]
     impaired = rng.random(total) < difficulty
     mobility = np.select([impaired, age == 0, age == 3], [_IMPAIRED, _CHILD, _ELDERLY], _ADULT)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from citymap.workspace import Workspace
 
 DEFAULT_HOURS = 6.0
+APART_M = 1000.0
 CLOSED_DEPTH_M = 0.2  # a report of water this deep closes the road until it expires
 
 
@@ -97,6 +98,8 @@ def prepare(
     progress.update(1, 6, "homes")
     homes = read_homes(workspace, epsg=epsg)
     inputs["buildings"] = workspace.buildings
+    if _apart(network, homes):
+        raise BadInputError("evacuation_network_elsewhere", place=path.name)
     shelter_path = scenario.path(given.shelters, workspace.root)
     inputs["shelters"] = shelter_path
     shelters = read_shelters(shelter_path, given, homes, epsg=epsg)
@@ -129,13 +132,21 @@ def prepare(
     orders = given.order_time_h
     latest = max(orders.values(), default=0.0) if isinstance(orders, dict) else orders
     if latest >= horizon_h:
-        raise BadInputError("evacuation_order_too_late", order=latest, end=horizon_h)
+        raise BadInputError(
+            "evacuation_order_too_late", place=scenario.scenario.name or None, order=f"{latest:g}",
+            end=f"{horizon_h:g}",
+        )  # fmt: skip
     progress.update(3, 6, "homes")
     homes = homes.joined(Joiner(network, barriers=barriers))
     progress.update(4, 6, "people")
-    everybody = crowd.NOBODY
+    everybody, told = crowd.NOBODY, 0
     if populated:
         counts = _counts(scenario, workspace, homes, epsg, inputs)
+        if not counts.any():
+            raise BadInputError(
+                "evacuation_nobody", place=inputs.get("population", workspace.buildings).name
+            )
+        told = int(counts[:, : crowd.UNTOLD].sum())
         everybody = crowd.populate(counts, stream(scenario.scenario.seed, 0, "people"))
     progress.update(5, 6, "closures")
     shut, closures = _shut(workspace, network, given.start, horizon_h)
@@ -151,6 +162,7 @@ def prepare(
             "underpasses": int(network.underpass.sum()),
             **{n: int(getattr(network.repairs, n)) for n in network.repairs.__slots__},
         },
+        "ages_given": told,
         "homes_off_network": int((homes.attached.edge < 0).sum()),
         "homes_across_barrier": int(homes.attached.across.sum()),
         "edges_outside_flood": water.outside,
@@ -175,6 +187,15 @@ def prepare(
     return Town(
         network, homes, everybody, shelters, stop, np.nan_to_num(there.off_m), water, tuple(shut),
         horizon_h * 3600, notes,
+    )  # fmt: skip
+
+
+def _apart(network: Network, homes: Homes) -> bool:
+    """Whether the network lies wholly elsewhere than the buildings."""
+    x, y = network.points[:, 0], network.points[:, 1]
+    return bool(
+        x.min() > homes.x.max() + APART_M or x.max() < homes.x.min() - APART_M
+        or y.min() > homes.y.max() + APART_M or y.max() < homes.y.min() - APART_M
     )  # fmt: skip
 
 
@@ -236,7 +257,7 @@ def _residents(
     total = given.population.from_buildings
     if total is True:
         total = round(float(weights.sum()))
-    return crowd.shared_out(int(total or 0), weights)
+    return crowd.of_untold_age(crowd.shared_out(int(total or 0), weights))
 
 
 def _shut(

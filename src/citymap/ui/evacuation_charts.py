@@ -16,7 +16,7 @@ from citymap.errors import CitymapError
 from citymap.evacuation import advice, reading
 from citymap.evacuation.advice import clock
 from citymap.evacuation.assumptions import in_language
-from citymap.evacuation.compare import compared
+from citymap.evacuation.compare import NOT_SAFE, compared
 from citymap.evacuation.plans import Entry
 from citymap.evacuation.reading import Districts
 from citymap.evacuation.told_keys import name_of, value_of
@@ -120,6 +120,10 @@ def charts(plan: Entry | None, listed: Districts) -> None:
     if plan is None or plan.summary is None:
         st.info(say("evacuation.none"), icon=":material/directions_run:")
         return
+    if plan.summary.get("latest_order_after_flood"):
+        st.warning(t("evacuation.check.late_order", language()), icon=":material/schedule:")
+    if (open_end := reading.unfinished(plan.summary, language())) is not None:
+        st.warning(open_end, icon=":material/hourglass_bottom:")
     try:
         _arrivals(plan)
         _shelters(plan, float(plan.summary["duration_h"]))
@@ -270,6 +274,18 @@ def compare(entries: Sequence[Entry], listed: Districts) -> None:
     stuck = found["counts"]["stranded"]
     key = "fewer" if stuck["difference"] < 0 else "more" if stuck["difference"] > 0 else "same"
     st.markdown(say(f"evacuation.{key}", a=a, b=b, people=f"{abs(stuck['difference']):,.0f}"))
+    whole = found["counts"][NOT_SAFE]["difference"]
+    if abs(whole - stuck["difference"]) >= 0.5:
+        st.warning(
+            say(
+                "evacuation.open_end",
+                a=a,
+                b=b,
+                undecided=f"{whole - stuck['difference']:+,.0f}",
+                people=f"{whole:+,.0f}",
+            ),
+            icon=":material/hourglass_bottom:",
+        )
     if "ci95" in stuck:
         st.caption(say("evacuation.paired", pairs=stuck["pairs"]))
     else:

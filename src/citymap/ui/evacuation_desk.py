@@ -11,7 +11,7 @@ import streamlit as st
 
 from citymap.assess.depth_classes import STANDARD
 from citymap.errors import CitymapError
-from citymap.evacuation import plans, reading
+from citymap.evacuation import plans
 from citymap.evacuation.departure import CURVES
 from citymap.evacuation.plans import Entry
 from citymap.evacuation.playback import NAME
@@ -89,10 +89,6 @@ def in_short(plan: Entry) -> None:
         more = f" ({ci[0]:,.0f} – {ci[1]:,.0f})" if ci else ""
         lines.append(count(name, summary[name]) + more)
     st.markdown("  \n".join(lines))
-    if summary.get("latest_order_after_flood"):
-        st.warning(t("evacuation.check.late_order", language()), icon=":material/schedule:")
-    if (open_end := reading.unfinished(summary, language())) is not None:
-        st.warning(open_end, icon=":material/hourglass_bottom:")
     if summary.get("ci95"):
         st.caption(say("evacuation.intervals", count=summary["replicates"]))
 
