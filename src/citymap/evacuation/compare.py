@@ -59,9 +59,13 @@ def compared(a_folder: Path, b_folder: Path) -> dict[str, Any]:
         for k in sorted({*a["stranded_by"]["district"], *b["stranded_by"]["district"]})
     }
     ages = {k: b["stranded_by"]["age"][k] - v for k, v in a["stranded_by"]["age"].items()}
+    changed = _changed(a["scenario"], b["scenario"])
+    closures = [len(s.get("closures", ())) for s in (a, b)]
+    if a.get("closures", []) != b.get("closures", []):
+        changed["closures"] = closures
     return {
         "a": a["name"] or a_folder.name, "b": b["name"] or b_folder.name, "seed": a["seed"],
-        "people": a["people"], "counts": counts, "changed": _changed(a["scenario"], b["scenario"]),
+        "people": a["people"], "counts": counts, "changed": changed,
         "stranded_by_district": districts, "stranded_by_age": ages,
     }  # fmt: skip
 
