@@ -50,7 +50,11 @@ export class WaterPlayback {
   /** Play this, or nothing. The same wish again changes nothing. */
   async show(wish: WaterWish | null, fit = false): Promise<void> {
     const same = (a: WaterWish | null): string => (a ? `${a.name}~${a.versus}~${a.how}` : '');
-    if (same(wish) === same(this.wish)) return;
+    if (same(wish) === same(this.wish)) {
+      if (this.wish) this.wish.silent = wish?.silent;
+      if (wish?.silent) this.forget();
+      return;
+    }
     const turn = ++this.turn;
     const keep = wish && this.wish && wish.name === this.wish.name ? this.before : null;
     this.close();
@@ -238,7 +242,7 @@ export class WaterPlayback {
   async click(lon: number, lat: number): Promise<void> {
     const sides = [this.before, this.after].filter((s): s is Side => s !== null);
     const turn = this.turn;
-    if (!sides.length) return;
+    if (!sides.length || this.wish?.silent) return;
     try {
       const curves = await Promise.all(sides.map(async (s) => ({name: s.result.about.name, curve: await s.result.curve(lon, lat)})));
       if (turn !== this.turn) return;
@@ -251,15 +255,19 @@ export class WaterPlayback {
 
   private drawChart(): void {
     if (!this.chart || !this.pressed || !this.before) return;
-    const box = curveBox(this.pressed.curves, this.before.result.about.classes, () => {
-      this.pressed = null;
-      if (this.chart) this.chart.hidden = true;
-      this.host.mark(null);
-    });
+    const box = curveBox(this.pressed.curves, this.before.result.about.classes, () => this.forget());
     this.chart.replaceChildren(box);
     this.chart.hidden = false;
     this.moveCursor();
     this.host.mark(this.pressed);
+  }
+
+  /** Put the curve away. */
+  private forget(): void {
+    if (!this.pressed) return;
+    this.pressed = null;
+    if (this.chart) this.chart.hidden = true;
+    this.host.mark(null);
   }
 
   private moveCursor(): void {

@@ -38,6 +38,8 @@ test('a wish survives the link, and nothing else passes', () => {
   expect(wishFromText('%E3%81')).toBeNull();
   expect(readWish({name: '../x'})).toBeNull();
   expect(readWish({name: 'a', versus: 'a'})?.versus).toBeNull();
+  expect(readWish({name: 'a', silent: true})?.silent).toBe(true);
+  expect(wishToText(readWish({name: 'a', silent: true})!)).toBe('a'); // a link opens with its curves
 });
 
 test('the link leads to the map alone, at this moment', () => {

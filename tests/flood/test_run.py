@@ -176,7 +176,7 @@ BAD = [
     ("duration_h = 0.5", 'manning_n = "grass"', "flood_no_number"),
     ("[flood.rain]", "[flood.rain]\nrasters = [[0, 'a.tif']]", "flood_one_of"),
     ('terrain = "terrain.tif"', 'terrain = "other.tif"', "flood_no_file"),
-    ('type = "open"', 'type = "stage"', "flood_bad_value"),
+    ('type = "open"', 'type = "stage"', "flood_stage_type"),
     ("[flood]", "[flood", "flood_not_toml"),
 ]  # fmt: skip
 
@@ -211,6 +211,56 @@ def test_what_is_wrong_is_named_as_it_is_written(tmp_path: Path, flood: str, sai
         read(write(tmp_path, flood))
     assert said in str(caught.value)
     assert "float" not in str(caught.value)
+
+
+AT = "[[flood.inflow]]\nat = [1, 2]\nm3_per_s = "
+
+
+@pytest.mark.parametrize(
+    ("flood", "key"),
+    [
+        (AT + "5", "flood_no_list"),
+        (AT + "[[0, 1, 2]]", "flood_too_long"),
+        (AT + "[[0]]", "flood_missing_key"),
+        ('[[flood.inflow]]\nat = "ここ"\nm3_per_s = [[0, 1]]', "flood_no_list"),
+        ("[[flood.inflow]]\nline = [[1, 2]]\nm3_per_s = [[0, 1]]", "flood_line_short"),
+        ("[[flood.inflow]]\nm3_per_s = [[0, 1]]", "flood_one_of"),
+        ("inflow = 3", "flood_no_list"),
+        ("rain = 3", "flood_no_table_there"),
+        ("terrain = 3", "flood_no_text"),
+        ("[flood.rain]\nmm_per_h = [[0, 1]]\narea = [[1, 2], [3, 4]]", "flood_too_short"),
+        ("[flood.replay]\nrasters = []", "flood_too_short"),
+        ('[[flood.boundary]]\nside = "west"\ntype = "stage"', "flood_stage_type"),
+        ('[[flood.boundary]]\nline = [[1, 2], [3, 4]]\ntype = "open"', "flood_line_stage"),
+        ("[scenario]\nseed = 1", "flood_not_toml"),  # the table stands already
+        ("terrain = [", "flood_not_toml"),
+    ],
+)
+def test_no_refusal_is_in_the_words_of_a_library(tmp_path: Path, flood: str, key: str) -> None:
+    with pytest.raises(BadInputError) as caught:
+        read(write(tmp_path, flood))
+    assert caught.value.key == key
+    for line in caught.value.message("ja").splitlines():
+        assert not re.search(r"[A-Za-z]{3,} [a-z]{2,} [a-z]{2,}", line), line
+    assert "{" not in caught.value.message("en").replace("{ raster", "")
+
+
+def test_an_error_in_a_series_names_the_scenario_the_key_and_the_file(tmp_path: Path) -> None:
+    terrain(tmp_path / "terrain.tif")
+    (tmp_path / "q.csv").write_text("時刻,流量\n0,1\n2,3\n1,3\n", encoding="utf-8")
+    flood = (
+        'terrain="terrain.tif"\ncrs="EPSG:6677"\n[[flood.inflow]]\nat=[1300,1900]\nm3_per_s="q.csv"'
+    )
+    with pytest.raises(BadInputError) as caught:
+        runs.run(read(write(tmp_path, flood)), tmp_path / "out")
+    assert caught.value.place == "scenario.toml: flood.inflow.0.m3_per_s: q.csv"
+
+
+def test_cells_larger_than_the_terrain_are_refused(tmp_path: Path) -> None:
+    terrain(tmp_path / "terrain.tif")
+    with pytest.raises(BadInputError) as caught:
+        runs.run(read(write(tmp_path, "cell_size_m = 5000\n" + BASIC)), tmp_path / "out")
+    assert caught.value.key == "flood_cell_too_large"
 
 
 def test_a_scenario_without_water_says_so(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 /** What to play, as a part of a link and of a message. */
 export const HOWS = ['side', 'difference'] as const;
 export type How = (typeof HOWS)[number];
-/** What to play: a result, another to compare it with and how; `at` the hours to begin with, −1 the peak. */
-export type WaterWish = {name: string; versus: string | null; how: How; at: number | null};
+/**
+ * What to play: a result, another to compare it with and how; `at` the hours to begin with, −1 the peak;
+ * `silent` while a press on the map means something else to the page than the depth there.
+ */
+export type WaterWish = {name: string; versus: string | null; how: How; at: number | null; silent?: true};
 
 export const PEAK = -1;
 
@@ -28,7 +31,7 @@ export function readWish(source: unknown): WaterWish | null {
   if (!s || !named(s.name)) return null;
   const versus = named(s.versus) && s.versus !== s.name ? s.versus : null;
   const at = typeof s.at === 'number' && Number.isFinite(s.at) ? s.at : null;
-  return {name: s.name, versus, how: s.how === 'difference' ? 'difference' : 'side', at};
+  return {name: s.name, versus, how: s.how === 'difference' ? 'difference' : 'side', at, ...(s.silent === true ? {silent: true as const} : {})};
 }
 
 /** A link to the map alone with this view and this moment. */

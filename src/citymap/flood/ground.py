@@ -98,6 +98,9 @@ def read_terrain(
     elif code is None or system.linear_units.lower() not in {"metre", "meter", "m"}:
         raise BadInputError("flood_crs_unit", place=place, unit=system.linear_units)
     size = cell_m or (round(abs(t.a), 6) if not system.is_geographic else 5.0)
+    rows, columns = values.shape
+    if not system.is_geographic and size > min(rows * -t.e, columns * t.a):
+        raise BadInputError("flood_cell_too_large", place="flood.cell_size_m", given=f"{size:g}")
     if system.is_geographic or abs(t.a - size) > 1e-6 * size or abs(t.e + size) > 1e-6 * size:
         finer = not system.is_geographic and size < abs(t.a) * 0.999
         coarser = not system.is_geographic and size > abs(t.a) * 1.5
@@ -141,7 +144,7 @@ def _resampled(
         )
     across, down = max(1, round((east - west) / cell)), max(1, round((north - south) / cell))
     if across * down > LIMIT_CELLS:
-        raise BadInputError("dem_too_large", place="cell_size_m")
+        raise BadInputError("dem_too_large", place="flood.cell_size_m")
     target = Affine(cell, 0, west, 0, -cell, north)
     how = Resampling.average if coarser else Resampling.bilinear
     return warp(values, t, system, target, epsg, (down, across), how, progress, READING), target

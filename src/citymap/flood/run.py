@@ -71,7 +71,11 @@ def run(
         CancelledError: the person stopped it; nothing of this run stays in `out`, a result that was
             there before does.
     """
-    progress = progress or Quiet()
+    with scenario.named():
+        return _run(scenario, out, epsg, progress or Quiet())
+
+
+def _run(scenario: Scenario, out: Path, epsg: int | None, progress: Progress) -> dict[str, Any]:
     begun = time.perf_counter()
     land = ground.prepare(scenario, epsg=epsg, progress=Part(progress, 0.0, READING))
     progress = Part(progress, READING, 1.0)

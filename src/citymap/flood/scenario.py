@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from citymap.errors import BadInputError
 
 Position = tuple[float, float]
 Pairs = list[tuple[float, float]] | str  # [[t_h, value], …] or a CSV file with these two columns
 Positive = Annotated[float, Field(gt=0)]
+
+
+def _one_of(one: str, other: str) -> PydanticCustomError:
+    return PydanticCustomError("flood_one_of", "{one} or {other}", {"one": one, "other": other})
 
 
 class _Strict(BaseModel):
@@ -40,7 +47,7 @@ class Rain(_Strict):
     @model_validator(mode="after")
     def _one(self) -> Rain:
         if (self.mm_per_h is None) == (self.rasters is None):
-            raise ValueError("mm_per_h or rasters")
+            raise _one_of("mm_per_h", "rasters")
         return self
 
 
@@ -51,9 +58,9 @@ class _Placed(_Strict):
     @model_validator(mode="after")
     def _somewhere(self) -> _Placed:
         if (self.at is None) == (self.line is None):
-            raise ValueError("at or line")
+            raise _one_of("at", "line")
         if self.line is not None and len(self.line) < 2:
-            raise ValueError("line needs two positions")
+            raise PydanticCustomError("flood_line_short", "line needs two positions")
         return self
 
 
@@ -78,7 +85,7 @@ class Breach(_Strict):
     @model_validator(mode="after")
     def _one(self) -> Breach:
         if (self.river_stage_m is None) == (self.m3_per_s is None):
-            raise ValueError("river_stage_m or m3_per_s")
+            raise _one_of("river_stage_m", "m3_per_s")
         return self
 
 
@@ -101,11 +108,11 @@ class Boundary(_Strict):
     @model_validator(mode="after")
     def _fits(self) -> Boundary:
         if (self.side is None) == (self.line is None):
-            raise ValueError("side or line")
+            raise _one_of("side", "line")
         if (self.type == "stage") != (self.stage_m is not None):
-            raise ValueError("stage_m belongs to type = stage")
+            raise PydanticCustomError("flood_stage_type", "stage_m belongs to type = stage")
         if self.line is not None and self.type != "stage":
-            raise ValueError("a line can only hold a stage")
+            raise PydanticCustomError("flood_line_stage", "a line can only hold a stage")
         return self
 
 
@@ -162,6 +169,17 @@ class Scenario:
     text: str
     home: Path
     city: Path | None
+    place: str = ""
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Errors that name a key of the scenario also name its file."""
+        try:
+            yield
+        except BadInputError as e:
+            if self.place and (e.place or "").startswith("flood."):
+                raise BadInputError(e.key, place=f"{self.place}: {e.place}", **e.values) from e
+            raise
 
     def file(self, name: str, field: str) -> Path:
         """The file of that name: absolute, in the city, or beside the scenario.
@@ -181,7 +199,21 @@ BOUNDS = {
     "greater_than": ("gt", ">"), "greater_than_equal": ("ge", "≥"),
     "less_than": ("lt", "<"), "less_than_equal": ("le", "≤"),
 }  # fmt: skip
-NO_NUMBER = {"finite_number", "float_type", "float_parsing"}
+NO_NUMBER = {
+    "finite_number",
+    "float_type",
+    "float_parsing",
+    "int_type",
+    "int_parsing",
+    "int_from_float",
+}
+LENGTHS = {
+    "too_long": ("flood_too_long", "max_length"), "too_short": ("flood_too_short", "min_length"),
+}  # fmt: skip
+SHAPES = {
+    "list_type": "flood_no_list", "tuple_type": "flood_no_list", "string_type": "flood_no_text", "dict_type": "flood_no_table_there",
+    "model_type": "flood_no_table_there", "model_attributes_type": "flood_no_table_there",
+}  # fmt: skip
 
 
 def _written(loc: Sequence[str | int], data: object) -> str:
@@ -217,11 +249,23 @@ def _refused(error: ValidationError, data: object, place: str) -> BadInputError:
     if kind == "literal_error":
         known = str(first["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
         return BadInputError("flood_no_choice", place=place, field=field, given=given, known=known)
-    reason = first["msg"].removeprefix("Value error, ")
-    one, either, other = reason.partition(" or ")
-    if kind == "value_error" and either:
-        return BadInputError("flood_one_of", place=place, field=field, one=one, other=other)
-    return BadInputError("flood_bad_value", place=place, field=field, reason=reason, given=given)
+    if kind in SHAPES:
+        return BadInputError(SHAPES[kind], place=place, field=field, given=given)
+    if kind in LENGTHS:
+        key, limit = LENGTHS[kind]
+        had, bound = first["ctx"]["actual_length"], first["ctx"][limit]
+        return BadInputError(key, place=place, field=field, had=had, bound=bound)
+    if kind.startswith("flood_"):
+        return BadInputError(kind, place=place, field=field, **first.get("ctx", {}))
+    return BadInputError("flood_bad_value", place=place, field=field, given=given)
+
+
+def _not_toml(error: tomllib.TOMLDecodeError, text: str, place: str) -> BadInputError:
+    """Where the text stops being TOML; at its end, if nowhere before."""
+    found = re.search(r"line (\d+), column (\d+)", str(error))
+    lines = text.splitlines() or [""]
+    line, column = found.groups() if found else (str(len(lines)), str(len(lines[-1]) + 1))
+    return BadInputError("flood_not_toml", place=place, line=line, column=column)
 
 
 def parse(text: str, *, place: str, home: Path, city: Path | None = None) -> Scenario:
@@ -233,14 +277,14 @@ def parse(text: str, *, place: str, home: Path, city: Path | None = None) -> Sce
     try:
         data: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
-        raise BadInputError("flood_not_toml", place=place, reason=e) from e
+        raise _not_toml(e, text, place) from e
     if "flood" not in data:
         raise BadInputError("flood_no_table", place=place)
     try:
         read = _File.model_validate(data)
     except ValidationError as e:
         raise _refused(e, data, place) from e
-    return Scenario(read.scenario, read.flood, text, home, city)
+    return Scenario(read.scenario, read.flood, text, home, city, place)
 
 
 def read(path: Path, *, city: Path | None = None) -> Scenario:
@@ -254,7 +298,7 @@ def read(path: Path, *, city: Path | None = None) -> Scenario:
     except FileNotFoundError as e:
         raise BadInputError("not_found", path=path) from e
     except UnicodeDecodeError as e:
-        raise BadInputError("flood_not_toml", place=path.name, reason=e) from e
+        raise BadInputError("flood_not_utf8", place=path.name) from e
     return parse(text, place=path.name, home=path.resolve().parent, city=city)
 
 
@@ -265,7 +309,12 @@ def pairs(scenario: Scenario, given: Pairs, field: str, *, least: float | None =
     Raises:
         BadInputError: times that do not rise, a value that is not a number, or one below `least`.
     """
-    rows = _csv(scenario.file(given, field), field) if isinstance(given, str) else given
+    if isinstance(given, str):
+        path = scenario.file(given, field)
+        rows = _csv(path, field)
+        field = f"{field}: {path.name}"
+    else:
+        rows = given
     if not rows:
         raise BadInputError("flood_series_empty", place=field)
     for (a, _), (b, _) in pairwise(rows):

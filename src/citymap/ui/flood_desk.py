@@ -179,7 +179,7 @@ def layers(shown: Shown, manifest: Mapping[str, Any], workspace: Workspace) -> l
         found.append(
             pydeck.Layer(
                 "CityWaterLayer", None, id="water", name=String(shown.name), how=String(shown.how),
-                versus=String(shown.versus) if shown.versus else None,
+                versus=String(shown.versus) if shown.versus else None, silent=_planning(),
             )
         )  # fmt: skip
     if not _planning():
