@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,3 +114,11 @@ def test_the_card_of_a_building_shows_what_was_said_of_it_before() -> None:
     assert said.index("立退き避難") < said.index("建物がなくなりました")
     assert "&lt;old&gt;" in said
     assert "版の切替え ・ 2025" in said
+
+
+def test_when_the_edition_came_into_force_is_said_by_the_clock_of_japan(
+    town: Workspace, store: Store
+) -> None:
+    force = {"name": "2026", "since": "2026-01-01T00:00:00+00:00", "by": "sato"}
+    (town.root / editions.IN_FORCE).write_text(json.dumps(force))
+    assert any("2026-01-01 09:00:00" in c.value for c in run().caption)

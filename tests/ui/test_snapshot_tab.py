@@ -57,6 +57,7 @@ def test_differences_are_shown_and_take_effect_when_accepted(town: Workspace, st
     snapshots.take(town, snapshots.watch(town, "ledger"), Allowed())
     at = run()
     assert any("増える 1" in m.value for m in at.markdown)
+    assert not any("+00:00" in c.value for c in at.caption)  # the clock of Japan, as everywhere
     assert not (town.layers / "ledger.parquet").exists()
     at.button(key="accept ledger").click().run()
     assert not at.exception, at.exception

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import datetime
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -42,7 +43,8 @@ def in_force(city: OpenCity) -> None:
     now = editions.in_force(city.workspace)
     st.subheader(say("model.in_force", name=now.name))
     if now.since:
-        st.caption(say("model.since", at=now.since, by=now.by))
+        at = job_progress.clock(datetime.fromisoformat(now.since))
+        st.caption(say("model.since", at=at, by=now.by))
 
 
 def choose(listed: Sequence[Edition]) -> Edition | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
@@ -11,6 +12,7 @@ from citymap.jobs import submit
 from citymap.layers import snapshots
 from citymap.store import audit
 from citymap.ui import who
+from citymap.ui.job_progress import clock
 from citymap.ui.speech import language, say
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def waiting(workspace: Workspace, me: Identity) -> None:
 def _one(workspace: Workspace, me: Identity, one: Watch) -> None:
     now = snapshots.state(workspace, one.id)
     st.subheader(one.id)
-    at = now.checked_at
+    at = clock(datetime.fromisoformat(now.checked_at)) if now.checked_at else ""
     st.caption(say("snapshots.checked", at=at) if at else say("snapshots.never"))
     if now.error:
         st.warning(say("snapshots.failed", error=now.error), icon=":material/cloud_off:")
