@@ -76,7 +76,10 @@ class Tally:
         if not self.taken:
             return f"{title}: no answer ({self.wrong[:3]})"
         ms = sorted(t * 1000 for t in self.taken)
-        at = lambda q: ms[min(len(ms) - 1, int(len(ms) * q))]  # noqa: E731
+
+        def at(q: float) -> float:
+            return ms[min(len(ms) - 1, int(len(ms) * q))]
+
         return (
             f"{title}: {len(ms)} reports in {self.seconds:.1f} s = {len(ms) / self.seconds:.1f}/s, "
             f"median {statistics.median(ms):.0f} ms, p95 {at(0.95):.0f} ms, p99 {at(0.99):.0f} ms, "

@@ -151,8 +151,10 @@ async function find(text: string): Promise<void> {
   hits = null;
   drawResults();
   try {
-    hits = (await getSearch()).find(text);
-    note = hits.length ? t('search_found', {count: hits.length}) : t('search_none');
+    const found = (await getSearch()).find(text);
+    hits = found.hits;
+    const more = found.total > hits.length;
+    note = !hits.length ? t('search_none') : t(more ? 'search_more' : 'search_found', {count: found.total, shown: hits.length});
   } catch {
     note = t('failed');
   }

@@ -49,10 +49,10 @@ export class Search {
     for (const [start, rest] of file.addresses) for (const [end, x, y] of rest) add('address', start + end, x, y);
   }
 
-  /** The best answers: whole before part, the start before the middle, short before long. */
-  find(query: string, limit = 8): Hit[] {
+  /** The best answers: whole before part, the start before the middle, short before long; and how many there are. */
+  find(query: string, limit = 8): {hits: Hit[]; total: number} {
     const words = query.normalize('NFKC').split(/\s+/).map(folded).filter(Boolean);
-    if (!words.length) return [];
+    if (!words.length) return {hits: [], total: 0};
     const ranked: [number, number, Entry][] = [];
     for (const entry of this.entries) {
       for (const key of entry.keys) {
@@ -63,6 +63,6 @@ export class Search {
       }
     }
     ranked.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-    return ranked.slice(0, limit).map(([, , entry]) => entry.hit);
+    return {hits: ranked.slice(0, limit).map(([, , entry]) => entry.hit), total: ranked.length};
   }
 }

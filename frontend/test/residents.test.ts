@@ -59,11 +59,15 @@ describe('search', () => {
   });
   it('finds every way of typing', () => {
     expect(folded('本町一丁目２番３号')).toBe(folded('本町１－２－３'));
-    for (const text of ['本町1-2-3', '本町１丁目２番３号', '本町 一丁目2の3']) expect(search.find(text)[0]?.label).toBe('みどり川市本町一丁目2番3号');
-    expect(search.find('ホンチョウ')[0].kind).toBe('district');
-    expect(search.find('daiichi')[0]).toEqual({kind: 'place', label: '第一小学校', lon: 139.881, lat: 36.551});
-    expect(search.find('<img src=x onerror=alert(1)>')).toEqual([]);
-    expect(search.find('   ')).toEqual([]);
+    for (const text of ['本町1-2-3', '本町１丁目２番３号', '本町 一丁目2の3']) expect(search.find(text).hits[0]?.label).toBe('みどり川市本町一丁目2番3号');
+    expect(search.find('ホンチョウ').hits[0].kind).toBe('district');
+    expect(search.find('daiichi').hits[0]).toEqual({kind: 'place', label: '第一小学校', lon: 139.881, lat: 36.551});
+    expect(search.find('<img src=x onerror=alert(1)>').hits).toEqual([]);
+    expect(search.find('   ').hits).toEqual([]);
+  });
+  it('says how many there are beyond those it shows', () => {
+    const {hits, total} = search.find('本町', 2);
+    expect([hits.length, total]).toEqual([2, 3]);
   });
 });
 

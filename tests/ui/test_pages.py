@@ -49,6 +49,15 @@ def test_a_page_stays_thin(page: Path) -> None:
     assert len(page.read_text(encoding="utf-8").splitlines()) < 200
 
 
+def test_an_address_that_is_no_page_is_said_once(city: Workspace) -> None:
+    at = AppTest.from_file(str(UI / "main.py"), default_timeout=30)
+    at.query_params["lang"] = "en"
+    at.query_params["missing"] = "1"
+    at.run()
+    assert "no page at that address" in at.toast[0].value
+    assert "missing" not in at.query_params
+
+
 def test_main_navigates(city: Workspace) -> None:
     at = AppTest.from_file(str(UI / "main.py"), default_timeout=30).run()
     assert not at.exception

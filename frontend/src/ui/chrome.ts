@@ -32,7 +32,8 @@ const LAYERS = ['buildings', 'hillshade', 'landuse', 'water', 'road', 'rail', 'd
 function credit(city: City): string {
   const m = city.manifest;
   if (m.attribution) return m.attribution;
-  return m.fictional ? m.name : `${m.name}・国土交通省 Project PLATEAU`;
+  const name = pick({ja: m.name, en: m.name_en || m.name});
+  return m.fictional ? name : `${name}・${t('plateau')}`;
 }
 
 export class Chrome {

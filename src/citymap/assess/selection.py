@@ -8,7 +8,6 @@ value satisfies no range, and a list only where its missing value is named in it
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -177,15 +176,3 @@ def _read(path: Path) -> bytes:
     if path.is_file():
         return path.read_bytes()
     raise BadInputError("stale_tiles", place=path.name)
-
-
-def read_columns(workspace: Workspace) -> CityColumns:
-    """The columns that the manifest of the tiles names.
-
-    Raises:
-        BadInputError: no tiles, or they do not belong to the buildings table.
-    """
-    path = workspace.tiles / "manifest.json"
-    if not path.is_file():
-        raise BadInputError("no_tiles", path=workspace.root)
-    return CityColumns(workspace, json.loads(path.read_text(encoding="utf-8")))

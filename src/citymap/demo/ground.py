@@ -19,7 +19,6 @@ SLOPE = 1 / 420  # of the valley, downstream
 RIVER_PROFILE = ((0, -4.2), (24, -4.0), (31, -1.6), (60, -1.1), (63, -1.0), (73, 4.2), (78, 4.2),
                  (90, 0.3))  # fmt: skip
 TRIBUTARY_PROFILE = ((0, -2.6), (5, -2.5), (8, -0.6), (12, 1.9), (15, 1.9), (20, 0.1))
-WATER_LEVEL_M = -3.1  # of the main river on an ordinary day, above the plain
 WATER_HALF_M = 27.2
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import shapely
 
 from citymap import crs
@@ -274,14 +273,3 @@ def _trips(folder: Path, town: Town, outcome: Outcome) -> None:
         "arrays": described,
     }, ensure_ascii=False)  # fmt: skip
     write_text(folder / "trips.json", text)
-
-
-def read_summary(folder: Path) -> dict[str, Any]:
-    """The summary of a result folder."""
-    found: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    return found
-
-
-def read_people(folder: Path) -> pa.Table:
-    """The people of a result folder."""
-    return pq.read_table(folder / "people.parquet")

@@ -16,7 +16,6 @@ from citymap.settings import FILE_NAME, Settings
 from citymap.store.engine import FILE as STORE_FILE
 from citymap.workspace import Workspace, toml_value, write_text
 
-CITIES = "cities.toml"
 Prefix = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 RESERVED = frozenset({"cities", "assets"})  # paths of the front itself

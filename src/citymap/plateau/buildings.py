@@ -48,7 +48,6 @@ _FIELDS = {
     "uro:buildingStructureType": "structure", "uro:buildingFootprintArea": "area",
     "uro:totalFloorArea": "floor_area",
 }  # fmt: skip
-_RISK_FIELDS = ("description", "rank", "depth", "adminType", "scale", "duration", "areaType")
 _ADDRESS = (
     "xAL:CountryName", "xAL:AdministrativeAreaName", "xAL:LocalityName", "xAL:DependentLocalityName",
     "xAL:ThoroughfareName", "xAL:ThoroughfareNumber", "xAL:PremiseName", "xAL:PremiseNumber",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -179,8 +179,3 @@ def sample(path: Path, lon: ArrayLike, lat: ArrayLike) -> NDArray[np.float64]:
     x, y = crs.project(lon_a.ravel(), lat_a.ravel(), grid.epsg)
     x, y = np.atleast_1d(x), np.atleast_1d(y)
     return _at(grid, x, y).reshape(lon_a.shape)
-
-
-def finest_first(grids: Iterable[Grid]) -> list[Grid]:
-    """Grids ordered by cell size, the finest first."""
-    return sorted(grids, key=lambda g: g.transform[0])

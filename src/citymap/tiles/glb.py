@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BYTE, UINT8, INT16, UINT16, UINT32 = 5120, 5121, 5122, 5123, 5125
-FLOAT = 5126
-SURFACE_CODES = {"wall": 0, "roof": 1, "ground": 2}
 PROPERTIES: dict[str, dict[str, str]] = {
     "row": {
         "type": "SCALAR", "componentType": "UINT32",

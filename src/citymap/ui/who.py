@@ -81,7 +81,7 @@ def no_entry(role: Role) -> NoReturn:
 def say_missing_page() -> None:
     """Who came by an address that is no page (see `asgi.PageBase`) reads so once, on the first page."""
     if st.query_params.pop(MISSING, None) is not None:
-        st.warning(say("who.missing_page"), icon=":material/search_off:")
+        st.toast(say("who.missing_page"), icon=":material/search_off:", duration="long")
 
 
 def bar(title: str, me: Identity) -> None:
