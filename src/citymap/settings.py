@@ -21,7 +21,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from citymap.errors import BadInputError, CitymapError
+from citymap.errors import CitymapError, UsageError
 from citymap.i18n import DEFAULT_LANGUAGE, LANGUAGES
 
 PREFIX = "CITYMAP_"
@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     at that file's folder.
 
     Raises:
-        BadInputError: a key or `CITYMAP_*` variable that does not exist, or a value out of range.
+        UsageError: a key or `CITYMAP_*` variable that does not exist, or a value out of range.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
@@ -280,7 +280,7 @@ class _TomlFile(PydanticBaseSettingsSource):
         """The keys of the file, paths made absolute.
 
         Raises:
-            BadInputError: not TOML, or a key that does not exist.
+            UsageError: not TOML, or a key that does not exist.
         """
         data = _read(self._path)
         for key in data:
@@ -299,12 +299,12 @@ def files(city: str | Path | None) -> list[Path]:
     """The settings files that count, the stronger first.
 
     Raises:
-        BadInputError: `CITYMAP_CONFIG` names a file that is not there.
+        UsageError: `CITYMAP_CONFIG` names a file that is not there.
     """
     named = os.environ.get(CONFIG)
     if named:
         if not Path(named).is_file():
-            raise BadInputError("not_found", place=CONFIG, path=named)
+            raise UsageError("not_found", place=CONFIG, path=named)
         return [Path(named)]
     here = Path(FILE_NAME)
     if not city and here.is_file():  # the file of the current directory may name the city
@@ -328,7 +328,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as e:
-        raise BadInputError("bad_settings_file", place=str(path), reason=e) from e
+        raise UsageError("bad_settings_file", place=str(path), reason=e) from e
 
 
 def _place(path: Path, key: str) -> str:
@@ -347,15 +347,15 @@ def _check_environment() -> None:
             raise _unknown(upper, place=name, known=known)
 
 
-def _unknown(key: str, *, place: str, known: Iterable[str]) -> BadInputError:
+def _unknown(key: str, *, place: str, known: Iterable[str]) -> UsageError:
     names = sorted(known)
     nearest = get_close_matches(key, names, n=1, cutoff=0.0)[0]
-    return BadInputError(
+    return UsageError(
         "unknown_setting", place=place, key=key, suggestion=nearest, known=", ".join(names)
     )
 
 
-def _said(error: ValidationError, values: Mapping[str, Any]) -> BadInputError:
+def _said(error: ValidationError, values: Mapping[str, Any]) -> UsageError:
     """The first wrong value in our own words, with the place where it stands."""
     first = error.errors(include_url=False, include_context=False)[0]
     key = str(first["loc"][0]) if first["loc"] else ""
@@ -371,4 +371,4 @@ def _said(error: ValidationError, values: Mapping[str, Any]) -> BadInputError:
             place = next((_place(p, key) for p in files(city) if key in _read(p)), None)
     secret = key == "store" or not Settings.model_fields[key].repr
     shown = "…" if secret else repr(first["input"])
-    return BadInputError("bad_setting", place=place, key=key, value=shown, reason=first["msg"])
+    return UsageError("bad_setting", place=place, key=key, value=shown, reason=first["msg"])

@@ -137,6 +137,9 @@ def test_wrong_settings_are_a_finding_not_a_crash(
     wrong = next(f for f in json.loads(got.stdout)["findings"] if f["id"] == "settings")
     assert "CITYMAP_PORT" in wrong["message"]
     assert wrong["remedy"]
+    monkeypatch.setenv("CITYMAP_LANG", "ja")
+    assert "という設定はありません" in doctor.examine(city.root)[-1].message("ja")
+    assert "no setting" in doctor.examine(city.root)[-1].message("en").lower()
 
 
 def test_every_finding_has_its_text_and_every_bad_one_its_remedy() -> None:

@@ -16,7 +16,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -61,7 +61,10 @@ FONT_NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; `values` fill the texts `doctor.<id>` and `doctor_do.<id>`."""
+    """One thing that was looked at; `values` fill the texts `doctor.<id>` and `doctor_do.<id>`.
+
+    An error among the values speaks the language of the text.
+    """
 
     id: str
     level: Level
@@ -69,15 +72,25 @@ class Finding:
 
     def message(self, lang: str) -> str:
         """What was found."""
-        return t(f"doctor.{self.id}", lang, **self.values)
+        return t(f"doctor.{self.id}", lang, **self.said(lang))
 
     def remedy(self, lang: str) -> str:
         """What to do; empty where all is well."""
-        return "" if self.level == "ok" else t(f"doctor_do.{self.id}", lang, **self.values)
+        return "" if self.level == "ok" else t(f"doctor_do.{self.id}", lang, **self.said(lang))
+
+    def said(self, lang: str) -> dict[str, Any]:
+        """The values as the texts take them."""
+        return {
+            k: v.message(lang).replace("\n", " ") if isinstance(v, CitymapError) else v
+            for k, v in self.values.items()
+        }
 
     def as_dict(self, lang: str) -> dict[str, Any]:
         """For `--json`."""
-        return {**asdict(self), "message": self.message(lang), "remedy": self.remedy(lang)}
+        return {
+            "id": self.id, "level": self.level, "values": self.said(lang),
+            "message": self.message(lang), "remedy": self.remedy(lang),
+        }  # fmt: skip
 
 
 def _ok(id_: str, **values: object) -> Finding:
@@ -94,7 +107,7 @@ def examine(city: Path | None = None, *, deep: bool = True) -> list[Finding]:
     try:
         settings = Settings(city=city) if city else Settings()
     except CitymapError as e:
-        return [*found, _bad("settings", reason=e.message("en").replace("\n", " "))]
+        return [*found, _bad("settings", reason=e)]
     found.append(_ok("settings_fine"))
     found += _fonts()
     if settings.city is None:
@@ -103,7 +116,7 @@ def examine(city: Path | None = None, *, deep: bool = True) -> list[Finding]:
     try:
         name = workspace.city().name
     except CitymapError as e:
-        found.append(_bad("city", reason=e.message("en").replace("\n", " ")))
+        found.append(_bad("city", reason=e))
         return [*found, *_ports(settings)]
     found.append(_ok("city_fine", name=name, path=str(workspace.root)))
     looks: list[Callable[[], Iterator[Finding]]] = [
@@ -256,7 +269,7 @@ def _store(workspace: Workspace, settings: Settings, *, deep: bool) -> Iterator[
         try:
             store = open_store(settings.store, patience_s=2)
         except CitymapError as e:
-            yield _bad("store", reason=e.message("en").replace("\n", " "))
+            yield _bad("store", reason=e)
             return
         yield _ok("store_fine", place=store.place, revision=store.revision())
         with store.read() as connection:
