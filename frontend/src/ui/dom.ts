@@ -11,7 +11,7 @@ export function el<K extends keyof HTMLElementTagNameMap>(
     else if (key === 'class') node.className = String(value);
     else node.setAttribute(key, value === true ? '' : String(value));
   }
-  const mark = !['', 'ja', 'zh'].includes(document.documentElement.lang.slice(0, 2)) && !NO_SPANS.has(tag);
+  const mark = !['', 'ja', 'zh'].includes(document.documentElement.lang.slice(0, 2)) && !PLAIN.has(tag);
   for (const child of children) {
     if (child === null || child === undefined) continue;
     node.append(mark && typeof child === 'string' && JAPANESE.test(child) ? marked(child) : child);
@@ -20,13 +20,13 @@ export function el<K extends keyof HTMLElementTagNameMap>(
 }
 
 const JAPANESE = /([\u3005\u3040-\u30ff\u4e00-\u9fff\uff10-\uff9f][\u3000-\u30ff\u4e00-\u9fff\uff01-\uff9f]*)/;
-const NO_SPANS: ReadonlySet<string> = new Set(['option', 'textarea', 'title']);
+const PLAIN: ReadonlySet<string> = new Set(['option', 'textarea', 'title']);
 
 /** A text of another language in which names stand in Japanese: they say so, for those who listen. */
 function marked(text: string): HTMLElement {
-  const whole = document.createElement('span');
+  const whole = document.createElement('bdi'); // no span: styles lay those out
   text.split(JAPANESE).forEach((part, i) => {
-    if (i % 2) whole.append(el('span', {lang: 'ja'}));
+    if (i % 2) whole.append(el('bdi', {lang: 'ja'}));
     (i % 2 ? (whole.lastChild as HTMLElement) : whole).append(part);
   });
   return whole;
