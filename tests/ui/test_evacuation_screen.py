@@ -113,6 +113,23 @@ def test_the_hazard_is_that_of_the_flood_result_and_can_be_another(
     assert scenario_of(dict(job.params["scenario"])).evacuation.hazard == "tsunami"
 
 
+def test_what_is_not_known_is_drawn_in_every_run(town: Workspace, store: Store) -> None:
+    at = open_page()
+    at.text_input(key="evacuation_name").set_value("くりかえし").run()
+    at.selectbox(key="evacuation_flood").set_value(evacuation_city.FLOOD).run()
+    at.select_slider(key="evacuation_replicates").set_value(10).run()
+    at.slider(key="evacuation_compliance_between_70").set_value((60, 90)).run()
+    at.slider(key="evacuation_order_delay").set_value((0.0, 0.5)).run()
+    at.number_input(key="evacuation_stop_ci").set_value(20).run()
+    press(at, "計算を始める")
+    (job,) = jobs.listed(store)
+    given = scenario_of(dict(job.params["scenario"])).evacuation
+    assert (given.replicates, given.stop_ci) == (10, 20.0)
+    assert given.spread.compliance == (0.6, 0.9)
+    assert given.spread.order_delay_h == (0.0, 0.5)
+    assert given.spread.flood_delay_h == (0.0, 0.0) and given.spread.car_share is None
+
+
 def test_the_name_of_a_run_that_was_stopped_may_be_used_again(
     town: Workspace, store: Store
 ) -> None:

@@ -63,7 +63,8 @@ def run(
             for name in names:
                 ci = summary.get("ci95", {}).get(name)
                 more = f" [{ci[0]:,.1f} – {ci[1]:,.1f}]" if ci else ""
-                lines.append(f"{t(f'evacuation.{name}', lang)}: {summary[name]:,}{more}")
+                value = f"{summary[name]:,.1f}" if ci else f"{summary[name]:,}"
+                lines.append(f"{t(f'evacuation.{name}', lang)}: {value}{more}")
             if (open_end := unfinished(summary, lang)) is not None:
                 lines.append(open_end)
             return "\n".join([*lines, *(f"- {c}" for c in checks(summary, lang)), f"→ {out}"])

@@ -178,6 +178,7 @@ def plan_form(workspace: Workspace, me: Identity) -> None:
             say("evacuation.replicates"), REPLICATES, key="evacuation_replicates"
         )
         seed = st.number_input(say("evacuation.seed"), 0, 2**31, 1, key="evacuation_seed")
+    drawn = _spread(compliance, cars, flooded=flood != "none") if replicates > 1 else {}
     limits = st.toggle(
         say("evacuation.leave_by"), value=True, key="evacuation_leave_by", disabled=flood == "none",
         help=say("evacuation.leave_by_help"),
@@ -190,7 +191,7 @@ def plan_form(workspace: Workspace, me: Identity) -> None:
             "departure": departure, "compliance": compliance / 100, "car_share": cars / 100,
             "speed_law": law, "knowledge": knowledge,
             "population": {"from_buildings": True if number is None else int(number)},
-            "night": night, "replicates": int(replicates),
+            "night": night, "replicates": int(replicates), **drawn,
             **({"duration_h": float(duration)} if flood == "none" else {}),
         },
     }  # fmt: skip
@@ -214,6 +215,39 @@ def plan_form(workspace: Workspace, me: Identity) -> None:
         st.caption(say("evacuation.not_ready"))
     if (job_id := st.session_state.get(JOB)) is not None:
         _follow(job_id)  # where the eye is after pressing the button
+
+
+def _spread(compliance: int, cars: int, *, flooded: bool) -> dict[str, Any]:
+    """What is not known and is drawn anew in every run, and when there were runs enough."""
+    with st.expander(say("evacuation.spread"), icon=":material/casino:"):
+        st.caption(say("evacuation.spread_help"))
+        left, right = st.columns(2)
+        order = left.slider(
+            say("evacuation.order_delay"), 0.0, 3.0, (0.0, 0.0), 0.25, key="evacuation_order_delay"
+        )
+        water = (0.0, 0.0)
+        if flooded:
+            water = right.slider(
+                say("evacuation.flood_delay"), -1.0, 2.0, (0.0, 0.0), 0.25, key="evacuation_flood_delay"
+            )  # fmt: skip
+        follow = left.slider(
+            say("evacuation.compliance_between"), 0, 100, (compliance, compliance), 5,
+            key=f"evacuation_compliance_between_{compliance}",
+        )  # fmt: skip
+        drive = right.slider(
+            say("evacuation.cars_between"), 0, 100, (cars, cars), 5,
+            key=f"evacuation_cars_between_{cars}",
+        )  # fmt: skip
+        stop = st.number_input(
+            say("evacuation.stop_ci"), 0, 100_000, 0, 10, key="evacuation_stop_ci",
+            help=say("evacuation.stop_ci_help"),
+        )  # fmt: skip
+    spread = {
+        "order_delay_h": list(order), "flood_delay_h": list(water),
+        "compliance": [v / 100 for v in follow], "car_share": [v / 100 for v in drive],
+    }  # fmt: skip
+    told = {k: v for k, v in spread.items() if v[0] != v[1]}
+    return {**({"spread": told} if told else {}), **({"stop_ci": float(stop)} if stop else {})}
 
 
 def _hazard(workspace: Workspace, flood: str) -> str:
