@@ -152,11 +152,18 @@ def test_results_are_played_compared_and_kept_in_order(town: Workspace, store: S
     at.selectbox(key="flood_a").set_value("狭い").run()
     at.selectbox(key="flood_b").set_value("広い").run()
     assert any("深くなる所" in m.label and m.value != "0.00 ha" for m in at.metric)
+    press(at, "差を地図に重ねる")
+    assert (at.query_params["flood"], at.query_params["versus"]) == ("狭い", "広い")
+    assert (played(at) or {})["how"] == "difference"
     at.selectbox(key="flood_edit").set_value("狭い").run()
+    press(at, "結果を見る")
+    assert (played(at) or {})["name"] == "狭い"
+    assert "versus" not in at.query_params
     at.text_input(key="flood_new_name_狭い").set_value("細い")
     press(at, "名前を変える")
     assert not folder.exists()
     assert at.selectbox(key="flood_edit").value == "細い"
+    assert at.query_params["flood"] == "細い"
     assert at.text_input(key="flood_new_name_細い").value == "細い 2"
     at.text_input(key="flood_new_name_細い").set_value("写し")
     press(at, "条件を複製する")

@@ -53,6 +53,8 @@ def listed(workspace: Workspace) -> list[Entry]:
 
 def choose(entries: Sequence[Entry]) -> Shown:
     """Choose a result to play and one beside it; the choice goes into the address, to be shared."""
+    for key, value in st.session_state.pop(flood_runs.WANTED, {}).items():
+        st.session_state[key] = value
     done = {e.name: e for e in entries if e.summary is not None}
     asked = st.query_params.get("flood")
     if asked is not None and asked not in ("-", *done) and "flood_result" not in st.session_state:
@@ -72,7 +74,8 @@ def choose(entries: Sequence[Entry]) -> Shown:
     if versus is not None:
         given = st.query_params.get("how")
         how = st.segmented_control(
-            say("flood.how"), HOWS, default=given if given in HOWS else "side", required=True,
+            say("flood.how"), HOWS, required=True,
+            default=None if "flood_how" in st.session_state else given if given in HOWS else "side",
             format_func=lambda h: say(f"flood.how_{h}"), key="flood_how",
         )  # fmt: skip
         st.query_params["how"] = how
@@ -131,6 +134,8 @@ def _asked(query: str, key: str, label: str, names: Sequence[str], nothing: str)
         first = 0
     elif given is not None and given in names:
         first = options.index(given)
+    if key in st.session_state:
+        first = 0  # the session says it
     name = st.selectbox(label, options, index=first, key=key, format_func=lambda n: n or nothing)
     if name or query == "flood":
         st.query_params[query] = name or "-"

@@ -112,8 +112,8 @@ def _order(workspace: Workspace, name: str, *, busy: bool) -> None:
 def _now(name: str, was: str | None = None) -> None:
     """Stay with the scenario under its new name, in the list and on the map."""
     st.session_state[flood_runs.NEXT] = name
-    if was is not None and st.query_params.get("flood") == was:
-        st.query_params["flood"] = name
+    if was is not None and st.session_state.get("flood_result") == was:
+        st.session_state[flood_runs.WANTED] = {"flood_result": name}
     st.rerun()
 
 
@@ -170,10 +170,7 @@ def compare(entries: Sequence[Entry]) -> None:
         for key, value in areas.items():
             st.metric(say(f"flood.{key}"), f"{value / 1e4:,.2f} ha")
     if st.button(say("flood.on_map"), icon=":material/map:", type="primary"):
-        st.query_params.update({"flood": a, "versus": b, "how": "difference"})
-        for key in ("flood_result", "flood_versus", "flood_how"):
-            st.session_state.pop(key, None)
-        st.rerun()
+        flood_runs.look_at(a, b, "difference")
 
 
 def _key() -> None:

@@ -19,7 +19,9 @@ from citymap.ui.speech import say
 from citymap.web.identity import Identity
 from citymap.workspace import Workspace
 
-JOB, NEXT = "flood_job", "flood_next"  # NEXT: the scenario to come to the front of the table
+JOB = "flood_job"
+NEXT = "flood_next"  # the scenario to come to the front of the table
+WANTED = "flood_wanted"  # what the choices of the map are to be, from the next run of the page on
 LAST_RUNS = 300  # looked through for the state of each scenario
 LIVE_S = 3.0  # between two looks at the water of a run
 
@@ -97,12 +99,9 @@ def _put_away() -> None:
     st.session_state.pop(JOB, None)
 
 
-def look_at(name: str) -> None:
-    """Play the result of a scenario on the map."""
-    st.query_params["flood"] = name
-    st.query_params.pop("versus", None)
-    for key in ("flood_result", "flood_versus"):
-        st.session_state.pop(key, None)
+def look_at(name: str, versus: str = "", how: str = "side") -> None:
+    """Play the result of a scenario on the map, beside another or not."""
+    st.session_state[WANTED] = {"flood_result": name, "flood_versus": versus, "flood_how": how}
     _put_away()
     st.rerun()
 
