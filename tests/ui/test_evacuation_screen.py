@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from citymap.errors import BadInputError
 from citymap.evacuation import plans
 from citymap.evacuation.scenario import scenario_of
 from citymap.jobs import KINDS
-from citymap.store import Store, engine, jobs, shared_store
+from citymap.store import Store, jobs
 from citymap.workspace import Workspace
 
 PAGE = Path(citymap.ui.__file__).parent / "screens" / "evacuation.py"
@@ -27,13 +26,6 @@ def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     workspace = evacuation_city.make(tmp_path / "town")
     monkeypatch.setenv("CITYMAP_CITY", str(workspace.root))
     return workspace
-
-
-@pytest.fixture
-def store(town: Workspace) -> Iterator[Store]:
-    yield shared_store(town)
-    if (used := engine._SHARED.pop(str(town.root / "store.sqlite"), None)) is not None:
-        used.close()
 
 
 def open_page(**state: object) -> AppTest:

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
-from tests import small_city
 from tests.live.test_leave_by_release import result
 
 import citymap.ui
 from citymap.assess.leave_by_classes import NEVER, NO_WAY, UNKNOWN, classes
 from citymap.live import leave_by, orders
-from citymap.store import Store, engine, shared_store
+from citymap.store import Store
 from citymap.workspace import Workspace
 
 PAGE = Path(citymap.ui.__file__).parent / "screens" / "leave_by.py"
 
 
 @pytest.fixture
-def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    workspace = small_city.make(tmp_path / "town")
-    result(workspace)
-    monkeypatch.setenv("CITYMAP_CITY", str(workspace.root))
-    return workspace
-
-
-@pytest.fixture
-def store(town: Workspace) -> Iterator[Store]:
-    yield shared_store(town)
-    if (used := engine._SHARED.pop(str(town.root / "store.sqlite"), None)) is not None:
-        used.close()
+def town(town: Workspace) -> Workspace:
+    result(town)
+    return town
 
 
 def run() -> AppTest:

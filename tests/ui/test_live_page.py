@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
-from tests import small_city
 
 import citymap.ui
 from citymap.errors import BadInputError
 from citymap.live import feed_state, feeds, levels, overrides, stations
 from citymap.live.stations import Station
-from citymap.store import Store, engine, jobs, shared_store
+from citymap.store import Store, jobs
 from citymap.workspace import Workspace
 
 PAGE = Path(citymap.ui.__file__).parent / "screens" / "live.py"
 
 
 @pytest.fixture
-def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    workspace = small_city.make(tmp_path / "town")
-    stations.add(workspace, [Station("1", "大橋", "川", "river", 139.6, 36.3, 2.0, 3.0, 4.0, 5.0)])
-    monkeypatch.setenv("CITYMAP_CITY", str(workspace.root))
-    return workspace
-
-
-@pytest.fixture
-def store(town: Workspace) -> Iterator[Store]:
-    yield shared_store(town)
-    if (used := engine._SHARED.pop(str(town.root / "store.sqlite"), None)) is not None:
-        used.close()
+def town(town: Workspace) -> Workspace:
+    stations.add(town, [Station("1", "大橋", "川", "river", 139.6, 36.3, 2.0, 3.0, 4.0, 5.0)])
+    return town
 
 
 def run() -> AppTest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from citymap.model.columns import BUILDINGS
 from citymap.operations import editions
 from citymap.plateau.compare import compare
 from citymap.progress import Quiet
-from citymap.store import Store, engine, jobs, shared_store
+from citymap.store import Store, jobs
 from citymap.ui import building_card
 from citymap.workspace import Workspace, write_table
 
@@ -27,26 +26,17 @@ PAGE = Path(citymap.ui.__file__).parent / "screens" / "model_update.py"
 
 
 @pytest.fixture
-def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def town(town: Workspace) -> Workspace:
     """A town whose edition 2025 has lost its first building."""
-    workspace = small_city.make(tmp_path / "town")
-    monkeypatch.setenv("CITYMAP_CITY", str(workspace.root))
-    stage = editions.staged(workspace, "2025")
+    stage = editions.staged(town, "2025")
     small_city.make(stage.root)
-    table = pq.read_table(workspace.buildings)
+    table = pq.read_table(town.buildings)
     write_table(stage.buildings, table.slice(1).replace_schema_metadata(None), BUILDINGS)
-    folder = editions.comparison(workspace, "2025")
-    changes = compare(workspace.buildings, stage.buildings, folder, epsg=6677, progress=Quiet())
+    folder = editions.comparison(town, "2025")
+    changes = compare(town.buildings, stage.buildings, folder, epsg=6677, progress=Quiet())
     one = editions.Edition("2025", "2026-01-01T00:00:00+00:00", {}, (), {}, changes)
-    editions._write(workspace, one)
-    return workspace
-
-
-@pytest.fixture
-def store(town: Workspace) -> Iterator[Store]:
-    yield shared_store(town)
-    if (used := engine._SHARED.pop(str(town.root / "store.sqlite"), None)) is not None:
-        used.close()
+    editions._write(town, one)
+    return town
 
 
 def run() -> AppTest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,31 +11,20 @@ from tests import small_city
 import citymap.ui
 from citymap.live import openings, orders
 from citymap.places import edits, import_places
-from citymap.store import Store, engine, shared_store
+from citymap.store import Store
 from citymap.workspace import Workspace
 
 PAGE = Path(citymap.ui.__file__).parent / "screens" / "shelters.py"
 
 
 @pytest.fixture
-def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    workspace = small_city.make(tmp_path / "town")
+def town(town: Workspace, tmp_path: Path) -> Workspace:
     (tmp_path / "s.csv").write_text(
         f"ID,名称,緯度,経度,災害種別_洪水\n1,第一小,{small_city.SOUTH},{small_city.WEST},1\n",
         encoding="utf-8",
     )
-    import_places(workspace, [tmp_path / "s.csv"])
-    monkeypatch.setenv("CITYMAP_CITY", str(workspace.root))
-    return workspace
-
-
-@pytest.fixture
-def store(town: Workspace) -> Iterator[Store]:
-    yield shared_store(town)
-    if (
-        used := engine._SHARED.pop(str(town.root / "store.sqlite"), None)
-    ) is not None:  # these tests alone may not need it
-        used.close()
+    import_places(town, [tmp_path / "s.csv"])
+    return town
 
 
 def run() -> AppTest:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,19 +14,17 @@ from tests import small_city
 import citymap.ui
 from citymap.layers import snapshots
 from citymap.layers.remote import Allowed
-from citymap.store import Store, audit, engine, jobs, shared_store
+from citymap.store import Store, audit, jobs
 from citymap.workspace import Workspace
 
 PAGE = Path(citymap.ui.__file__).parent / "screens" / "layers.py"
 
 
 @pytest.fixture
-def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    workspace = small_city.make(tmp_path / "town")
-    monkeypatch.setenv("CITYMAP_CITY", str(workspace.root))
-    (workspace.root / "snapshots").mkdir()
+def town(town: Workspace, tmp_path: Path) -> Workspace:
+    (town.root / "snapshots").mkdir()
     (tmp_path / "drop").mkdir()
-    (workspace.root / "snapshots/ledger.toml").write_text(
+    (town.root / "snapshots/ledger.toml").write_text(
         f'id = "ledger"\nkind = "folder"\nfolder = "{tmp_path / "drop"}"\nkey = "id"\n'
     )
     point = {"type": "Point", "coordinates": [small_city.WEST, small_city.SOUTH]}
@@ -35,16 +32,7 @@ def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     path = tmp_path / "drop/ledger.geojson"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
     os.utime(path, (time.time() - 60,) * 2)
-    return workspace
-
-
-@pytest.fixture
-def store(town: Workspace) -> Iterator[Store]:
-    yield shared_store(town)
-    if (
-        used := engine._SHARED.pop(str(town.root / "store.sqlite"), None)
-    ) is not None:  # these tests alone may not need it
-        used.close()
+    return town
 
 
 def run() -> AppTest:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +14,20 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / 
 from report_samples import body, checked, exif, picture
 
 import citymap.ui
-import small_city
 from citymap.assess import report_board
 from citymap.reports import desk, photos, receive
 from citymap.reports.categories import FILE
 from citymap.reports.desk import Filter
 from citymap.reports.model import Report, Sender
 from citymap.share.report_files import download
-from citymap.store import engine, shared_store
+from citymap.store import shared_store
 from citymap.store.tables import now
 from citymap.workspace import Workspace
 
 PAGE = Path(citymap.ui.__file__).parent / "screens" / "damage_reports.py"
 
 
-@pytest.fixture
-def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    workspace = small_city.make(tmp_path / "town")
-    monkeypatch.setenv("CITYMAP_CITY", str(workspace.root))
-    shared_store(workspace)
-    yield workspace
-    if (
-        used := engine._SHARED.pop(str(workspace.root / "store.sqlite"), None)
-    ) is not None:  # these tests alone may not need it
-        used.close()
+pytestmark = pytest.mark.usefixtures("store")
 
 
 def sent(town: Workspace, *pictures: bytes, **changed: Any) -> Report:
