@@ -16,13 +16,15 @@ sys.path[:0] = [
     str(Path(__file__).parents[1]),
     str(Path(__file__).parents[1] / "reports"),
 ]
-from app_driver import ARGUMENTS, CHROMIUM, HERE, Watched, served
+from app_driver import CHROMIUM, HERE, Watched, served
 from killed_server import multipart
 from report_samples import body, exif, picture
 
 import small_city
 
-sync_api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright", reason="playwright is not installed")
+from playwright.sync_api import Browser
+
 pytestmark = [
     pytest.mark.browser, pytest.mark.slow,
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),
@@ -50,58 +52,56 @@ def report(base: str, text: str) -> None:
     to.close()
 
 
-def test_a_new_report_appears_without_reload_and_is_confirmed(base: str) -> None:
+def test_a_new_report_appears_without_reload_and_is_confirmed(browser: Browser, base: str) -> None:
     watched = Watched()
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        watched.watch(page, base)
-        page.goto(f"{base}/damage-reports")
-        page.get_by_text("この条件の通報はありません").wait_for(timeout=60_000)
-        report(base, "堤防から水")
-        page.get_by_role("heading", name="1 件").wait_for(timeout=60_000)
-        grid = page.locator("[data-testid=stDataFrame] canvas").first
-        grid.wait_for()
-        grid.click(position={"x": 14, "y": 52}, force=True)
-        page.locator(".cm-said", has_text="堤防から水").wait_for(timeout=60_000)
-        page.locator(".st-key-triage_report img").wait_for(timeout=60_000)
-        report(base, "あとから来た通報")
-        page.get_by_role("button", name="新しい通報 1 件を表示").wait_for(timeout=60_000)
-        page.locator("[class*=st-key-to_confirmed] button").click()
-        page.get_by_role("heading", name="・ 確認済み").wait_for(timeout=60_000)
-        assert watched.foreign == []
-        browser.close()
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    watched.watch(page, base)
+    page.goto(f"{base}/damage-reports")
+    page.get_by_text("この条件の通報はありません").wait_for(timeout=60_000)
+    report(base, "堤防から水")
+    page.get_by_role("heading", name="1 件").wait_for(timeout=60_000)
+    grid = page.locator("[data-testid=stDataFrame] canvas").first
+    grid.wait_for()
+    grid.click(position={"x": 14, "y": 52}, force=True)
+    page.locator(".cm-said", has_text="堤防から水").wait_for(timeout=60_000)
+    page.locator(".st-key-triage_report img").wait_for(timeout=60_000)
+    report(base, "あとから来た通報")
+    page.get_by_role("button", name="新しい通報 1 件を表示").wait_for(timeout=60_000)
+    page.locator("[class*=st-key-to_confirmed] button").click()
+    page.get_by_role("heading", name="・ 確認済み").wait_for(timeout=60_000)
+    assert watched.foreign == []
+    page.close()
 
 
-def test_what_residents_wrote_leaves_the_page_only_through_our_own_files(base: str) -> None:
+def test_what_residents_wrote_leaves_the_page_only_through_our_own_files(
+    browser: Browser, base: str
+) -> None:
     """The table's own CSV button writes `=…` as a spreadsheet would run it."""
     report(base, '=HYPERLINK("http://evil.example/","press")')
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.goto(f"{base}/damage-reports")
-        table = page.locator("[data-testid=stDataFrame]").first
-        table.wait_for(timeout=60_000)
-        table.hover()
-        page.get_by_role("button", name="Fullscreen").first.wait_for(timeout=60_000)
-        assert page.get_by_role("button", name="Download as CSV").count() == 0
-        with page.expect_download(timeout=60_000) as got:
-            page.locator(".st-key-triage_csv button").click()
-        assert "'=HYPERLINK" in Path(got.value.path()).read_text("utf-8-sig")
-        browser.close()
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(f"{base}/damage-reports")
+    table = page.locator("[data-testid=stDataFrame]").first
+    table.wait_for(timeout=60_000)
+    table.hover()
+    page.get_by_role("button", name="Fullscreen").first.wait_for(timeout=60_000)
+    assert page.get_by_role("button", name="Download as CSV").count() == 0
+    with page.expect_download(timeout=60_000) as got:
+        page.locator(".st-key-triage_csv button").click()
+    assert "'=HYPERLINK" in Path(got.value.path()).read_text("utf-8-sig")
+    page.close()
 
 
-def test_on_a_phone_the_table_leaves_room_for_what_stands_below_it(base: str) -> None:
+def test_on_a_phone_the_table_leaves_room_for_what_stands_below_it(
+    browser: Browser, base: str
+) -> None:
     report(base, "橋が落ちています")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 390, "height": 844}, has_touch=True)
-        page.goto(f"{base}/damage-reports")
-        hint = page.get_by_text("行を選ぶと詳しく見られます")
-        hint.wait_for(timeout=60_000)
-        page.get_by_role("button", name="Fullscreen").first.wait_for(timeout=60_000)
-        table = page.locator("[data-testid=stDataFrame] canvas").first.bounding_box()
-        below = hint.bounding_box()
-        assert table and below
-        assert table["y"] + table["height"] <= below["y"]
-        browser.close()
+    page = browser.new_page(viewport={"width": 390, "height": 844}, has_touch=True)
+    page.goto(f"{base}/damage-reports")
+    hint = page.get_by_text("行を選ぶと詳しく見られます")
+    hint.wait_for(timeout=60_000)
+    page.get_by_role("button", name="Fullscreen").first.wait_for(timeout=60_000)
+    table = page.locator("[data-testid=stDataFrame] canvas").first.bounding_box()
+    below = hint.bounding_box()
+    assert table and below
+    assert table["y"] + table["height"] <= below["y"]
+    page.close()
