@@ -18,14 +18,12 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 sys.path[:0] = [str(Path(__file__).parent)]
-from app_driver import CHROMIUM, Watched, served
+from app_driver import CHROMIUM, Watched, demo_city, served
 
 from citymap import crs
-from citymap.demo import generate
 from citymap.flood import library
 from citymap.flood import run as runs
 from citymap.flood.scenario import read
-from citymap.plateau.importer import ImportOptions, import_sources
 from citymap.progress import Quiet
 from citymap.tiles import build
 from citymap.web.paths import STATIC
@@ -45,10 +43,7 @@ CLASS_OF_1_M = (255, 216, 192)
 @pytest.fixture(scope="module")
 def city(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     folder = tmp_path_factory.mktemp("flood-map")
-    generate(folder / "source", buildings=200, seed=5, progress=Quiet())
-    town = Workspace(folder / "city")
-    parts = [p for p in (folder / "source").iterdir() if p.name != "hazard"]
-    import_sources(parts, town, options=ImportOptions(), progress=Quiet())
+    town = demo_city(folder, 200)
     build(town, progress=Quiet(), workers=1)
     epsg = town.city().epsg
     with rasterio.open(town.terrain, driver="GTiff") as source:
