@@ -94,11 +94,12 @@ def test_the_hazard_is_that_of_the_flood_result_and_can_be_another(
     at = open_page()
     at.selectbox(key="evacuation_flood").set_value(evacuation_city.FLOOD).run()
     hazard = at.selectbox(key=f"evacuation_hazard_{evacuation_city.FLOOD}")
-    assert hazard.value == "storm_surge"  # the level of the sea
-    assert any("指定された避難場所が一覧にありません" in w.value for w in at.warning)
+    assert hazard.value == "tsunami"  # the level of the sea, and the only one with shelters
     assert "津波（指定 1 か所）" in hazard.options
-    hazard.set_value("tsunami").run()
     assert not any("指定された避難場所" in w.value for w in at.warning)
+    hazard.set_value("storm_surge").run()
+    assert any("指定された避難場所が一覧にありません" in w.value for w in at.warning)
+    at.selectbox(key=f"evacuation_hazard_{evacuation_city.FLOOD}").set_value("tsunami").run()
     at.text_input(key="evacuation_name").set_value("津波の計画").run()
     press(at, "計算を始める")
     (job,) = jobs.listed(store)

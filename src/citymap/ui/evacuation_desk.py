@@ -255,6 +255,8 @@ def _hazard(workspace: Workspace, flood: str) -> str:
     count = designations(workspace.places / "shelters.parquet")
     likely = None if flood == "none" else plans.hazard_of(workspace, flood)
     offered = [h for h in HAZARDS if count.get(h) or h == likely] or ["flood"]
+    if likely == "storm_surge" and not count.get(likely) and count.get("tsunami"):
+        likely = "tsunami"  # both are the level of the sea
     hazard = st.selectbox(
         say("evacuation.hazard"), offered, help=say("evacuation.hazard_help"),
         key=f"evacuation_hazard_{flood}", index=offered.index(likely or offered[0]),
