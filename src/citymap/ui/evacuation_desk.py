@@ -40,10 +40,12 @@ def parts() -> Sequence[Any]:
     """The tabs below the map; the results come to the front when a plan is opened."""
     names = [say(f"evacuation.tab_{n}") for n in ("results", "district", "compare", "new", "plans")]
     if st.session_state.pop(OPENED, False):
-        st.session_state[TAB] = names[0]
-    elif st.session_state.get(TAB) not in names:  # at first, and in another language
-        st.session_state.pop(TAB, None)
-    return st.tabs(names, key=TAB, on_change="rerun")
+        # A new row of tabs: an event of the map that was under way still tells the old row's choice.
+        st.session_state[TAB] = st.session_state.get(TAB, 0) + 1
+    key = f"{TAB}_{st.session_state.get(TAB, 0)}"
+    if st.session_state.get(key) not in names:  # at first, and in another language
+        st.session_state.pop(key, None)
+    return st.tabs(names, key=key, on_change="rerun")
 
 
 def open_plan(name: str) -> None:
