@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import uuid
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "reports")]
-from report_samples import body, checked, exif, picture
+from report_samples import LON, body, checked, exif, picture
 
 import citymap.ui
 from citymap.assess import report_board
@@ -22,6 +23,8 @@ from citymap.reports.model import Report, Sender
 from citymap.share.report_files import download
 from citymap.store import shared_store
 from citymap.store.tables import now
+from citymap.ui import triage
+from citymap.ui.map_frame import MapEvents
 from citymap.workspace import Workspace
 
 PAGE = Path(citymap.ui.__file__).parent / "screens" / "damage_reports.py"
@@ -110,6 +113,37 @@ def test_who_is_slower_is_told(town: Workspace) -> None:
     desk.move(shared_store(town), [report.id], "rejected", by="abe")
     at.button(key=f"to_confirmed_{report.id}").click().run()
     assert again(town, report).status == "rejected"
+
+
+def test_the_map_goes_to_the_report_that_is_open(
+    town: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it was opened by key or on the map, not by a row of the table."""
+    report, _ = sent(town), sent(town, lon=LON + 0.003)
+    drawn: list[str] = []
+
+    def seen(**given: Any) -> MapEvents:
+        drawn.append(json.dumps(given["deck"]))
+        return MapEvents(False, None, None, None, {})
+
+    monkeypatch.setattr(triage, "city_map", seen)
+    page()
+    page(triage_open=report.id)
+    everything, one = drawn
+    assert everything.count('"colour": [0, 0, 0]') == 0
+    assert one.count('"colour": [0, 0, 0]') == 1  # the open one is black
+    assert json.loads(one)["initialViewState"] != json.loads(everything)["initialViewState"]
+
+
+def test_a_picture_brought_in_with_others_is_nobodys_report(town: Workspace) -> None:
+    store, at = shared_store(town), now()
+    report = checked(body(observed_at=None), at=at)
+    receive.accept(store, town, report, sender=Sender("sato", "public", "images"), at=at)
+    said = "".join(
+        h.proto.body for h in page(triage_open=report.id, triage_source=["images"]).get("html")
+    )
+    assert "写真の一括取込み" in said
+    assert "写真の一括取込み ・" not in said
 
 
 def test_a_pair_is_offered_and_merged(town: Workspace) -> None:

@@ -128,8 +128,9 @@ def living_list(city: OpenCity, wanted: Filter) -> None:
         chosen = _table(rows)
         if rows:
             st.caption(say("triage.list_hint"))
+    opened = [r for r in found if r.report.id == st.session_state.get("triage_open")]
     with right:
-        pressed = _map(city, found, chosen)
+        pressed = _map(city, found, chosen or opened)
     if pressed is not None and [r.report.id for r in chosen] != [pressed]:
         _forget_selection()
         st.session_state["triage_open"] = pressed
@@ -141,10 +142,8 @@ def living_list(city: OpenCity, wanted: Filter) -> None:
     elif chosen:
         st.session_state.pop("triage_open", None)
         triage_report.show(city, chosen[0], me)
-    else:
-        opened = [r for r in found if r.report.id == st.session_state.get("triage_open")]
-        if opened:
-            triage_report.show(city, opened[0], me)
+    elif opened:
+        triage_report.show(city, opened[0], me)
     triage_pairs.offer(city, found, me)
     _summary(found)
     triage_board.show(city)

@@ -93,7 +93,7 @@ def _facts(city: OpenCity, row: Row) -> None:
         ("severity", say(f"triage.severity_{report.severity}") if report.severity else ""),
         ("accuracy", f"± {report.accuracy_m:.0f} m" if report.accuracy_m is not None else ""),
         ("trust", f"{row.trust.level:.0%} ・ {others}"),
-        ("source", f"{say(f'triage.source_{report.source}')} ・ {t(f'role.{report.sender_role}', language())}"),
+        ("source", _source(report)),
         ("contact", report.contact), ("assigned", report.assigned_to),
     ):  # fmt: skip
         if value:
@@ -104,6 +104,16 @@ def _facts(city: OpenCity, row: Row) -> None:
     st.html(f'<p class="cm-said">{text}</p><table class="cm-table">{"".join(facts)}</table>')
     if report.redacted_at is not None:
         st.caption(say("triage.redacted"))
+
+
+def _source(report: Report) -> str:
+    """Where it came from, and from whom; a picture brought in with others has no sender."""
+    way = say(f"triage.source_{report.source}")
+    return (
+        way
+        if report.source == "images"
+        else f"{way} ・ {t(f'role.{report.sender_role}', language())}"
+    )
 
 
 def _building(carried: dict[str, Any] | None) -> str:
