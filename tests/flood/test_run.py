@@ -388,6 +388,8 @@ def test_given_depths_are_replayed_without_a_solver(tmp_path: Path) -> None:
     )
     summary = runs.run(read(write(tmp_path, flood)), tmp_path / "out")
     assert summary["method"] == "replay"
+    with netCDF4.Dataset(tmp_path / "out" / "flood.nc") as data:
+        assert "nothing was computed" in data.source
     assert summary["max_depth_m"] == 1
     with rasterio.open(tmp_path / "out" / "arrival.tif", driver="GTiff") as source:
         assert np.allclose(source.read(1), 0.1)

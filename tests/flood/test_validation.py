@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 from citymap import cli
 from citymap.flood.cases import dam_break, travelling_wave
 from citymap.flood.validation import CASES, Row
+from citymap.i18n import catalogue
 
+DOCS = Path(__file__).parents[2] / "docs" / "flood.md"
 KEYS = {"case", "measure", "value", "unit", "reference", "band", "pass", "expected_fail"}
 
 
@@ -26,6 +28,21 @@ def test_every_case_gives_the_expected_result(name: str) -> None:
     assert all(len(c.x) == len(c.y) > 1 for c in curves)
     for r in rows:
         assert set(r.as_dict()) == KEYS
+
+
+def test_every_case_of_the_environment_agency_says_what_was_reconstructed() -> None:
+    cases = [name for name in CASES.load() if name.startswith("ea_")]
+    assert len(cases) == 6
+    told = DOCS.read_text(encoding="utf-8")
+    for name in cases:
+        said = catalogue()[f"flood.reconstructed.{name}"]
+        assert said["ja"]
+        assert said["en"]
+        number = name.removeprefix("ea_").upper()
+        assert any(
+            line.startswith(f"| EA {number} ") and line.count("|") == 4
+            for line in told.splitlines()
+        )
 
 
 def test_what_the_scheme_cannot_do_is_shown_as_failing() -> None:

@@ -76,6 +76,13 @@ def _said(summary: dict[str, Any], out: Path) -> str:
     return "\n".join(lines)
 
 
+def _reconstructed(case: str, lang: str) -> str | None:
+    """Which inputs of a case are ours, not published; None where all are."""
+    key = f"flood.reconstructed.{case}"
+    said = t(key, lang)
+    return None if said == key else said
+
+
 @flood.command("validate")
 def validate(
     case: Annotated[
@@ -106,7 +113,8 @@ def validate(
         if plots is not None:
             draw(curves, plots)
         if json:
-            typer.echo(jsonlib.dumps([r.as_dict() for r in rows], ensure_ascii=False))
+            told = [{**r.as_dict(), "reconstructed": _reconstructed(r.case, "en")} for r in rows]
+            typer.echo(jsonlib.dumps(told, ensure_ascii=False))
         else:
             lang = terminal_language()
             for r in rows:
@@ -119,6 +127,9 @@ def validate(
                 typer.echo(
                     f"{sign}  {r.case}: {r.measure} = {r.value:.4g} {r.unit}  [{low:g}, {high:g}]"
                 )
+            for name in dict.fromkeys(r.case for r in rows):
+                if (inputs := _reconstructed(name, lang)) is not None:
+                    typer.echo(t("flood.validation.reconstructed", lang, case=name, inputs=inputs))
         if not all(r.as_expected for r in rows):
             raise typer.Exit(1)
 

@@ -30,6 +30,11 @@ LIVE_CELLS = 400  # of the longer side
 FLOODED_FROM_M = 0.01
 # Standard classes of depth (m). Source: 水害ハザードマップ作成の手引き; a bound goes to the class above.
 CLASS_BOUNDS_M = (0.0, 0.5, 3.0, 5.0, 10.0, 20.0)
+SOURCES = {
+    "local_inertial": "citymap.flood: local-inertial shallow water (Bates 2010, de Almeida 2012)",
+    "hllc": "citymap.flood: shallow water, first-order finite volumes with HLLC fluxes",
+    "replay": "citymap.flood: depth rasters of others, brought onto one grid; nothing was computed",
+}
 EPOCH = "seconds since 1970-01-01 00:00:00"
 
 
@@ -58,17 +63,17 @@ class Frames:
 @contextmanager
 def frames(
     path: Path, shape: tuple[int, int], transform: tuple[float, ...], epsg: int, *, title: str,
-    velocity: bool = True, ground_m: NDArray[np.float64] | None = None,
+    method: str = "local_inertial", velocity: bool = True, ground_m: NDArray[np.float64] | None = None,
 ) -> Iterator[Frames]:  # fmt: skip
     """Write a CF-1.8 NetCDF-4 of depth (and velocity) in time, y, x; renamed into place at the end.
 
-    `ground_m` (m; NaN where there is none or a wall) is kept beside them.
+    `ground_m` (m; NaN where there is none or a wall) is kept beside them; `method` is that of the summary.
     """
     rows, columns = shape
     with replacing(path) as temporary, netCDF4.Dataset(temporary, "w", format="NETCDF4") as data:
         data.Conventions = "CF-1.8"
         data.title = title or "Flood simulation"
-        data.source = "citymap.flood: local-inertial shallow water (Bates 2010, de Almeida 2012)"
+        data.source = SOURCES[method]
         data.createDimension("time", None)
         data.createDimension("y", rows)
         data.createDimension("x", columns)

@@ -102,6 +102,10 @@ def prepare_kernels(variant: str, progress: Progress, total: float = 1.0) -> Non
     compiled.make(variant, tick)
 
 
+def _method(made: solver.Solver) -> str:
+    return "hllc" if made.scheme == "hllc" else "local_inertial"
+
+
 def output_times(flood: Any) -> list[float]:
     """Seconds of the output: 0, every interval, and the end."""
     end, every = flood.duration_h * 3600.0, flood.output_every_min * 60.0
@@ -138,6 +142,7 @@ def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -
             land.transform,
             land.epsg,
             title=scenario.title.name,
+            method=_method(made),
             ground_m=land.elevation_m,
         ) as frames:
             frames.add(0.0, depth(), *made.velocity_m_s())
@@ -170,7 +175,7 @@ def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -
     account = made.account()
     return {
         **_common(scenario, land, peaks["max_depth"]),
-        "method": "hllc" if made.scheme == "hllc" else "local_inertial",
+        "method": _method(made),
         "precision": "float64" if made.h.dtype == np.float64 else "float32",
         "steps": made.steps,
         "wall_s": round(made.wall_s, 4),
@@ -242,6 +247,7 @@ def _replay(scenario: Scenario, land: Ground, out: Path, progress: Progress) -> 
         land.transform,
         land.epsg,
         title=scenario.title.name,
+        method="replay",
         velocity=False,
         ground_m=land.elevation_m,
     ) as frames:

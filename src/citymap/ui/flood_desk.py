@@ -73,11 +73,13 @@ def choose(entries: Sequence[Entry]) -> Shown:
     how = "side"
     if versus is not None:
         given = st.query_params.get("how")
-        how = st.segmented_control(
+        asked_for = given if given in HOWS else "side"
+        chosen = st.segmented_control(
             say("flood.how"), HOWS, required=True,
-            default=None if "flood_how" in st.session_state else given if given in HOWS else "side",
+            default=None if "flood_how" in st.session_state else asked_for,
             format_func=lambda h: say(f"flood.how_{h}"), key="flood_how",
         )  # fmt: skip
+        how = chosen or asked_for
         st.query_params["how"] = how
     else:
         st.query_params.pop("how", None)
