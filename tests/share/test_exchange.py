@@ -22,11 +22,14 @@ from hypothesis import strategies as st
 from lxml import etree
 from rasterio.transform import from_origin
 from tests import small_city
+from tests.share import planted
 
 from citymap import crs
 from citymap.errors import BadInputError
+from citymap.layers.catalogue import Audience
 from citymap.places import edits, import_places
 from citymap.share.exchange import export
+from citymap.share.exchange.export import layer_ids, load
 from citymap.share.exchange.formats.shapefile import field_names
 from citymap.share.exchange.formats.standard_csv import LAYOUTS
 from citymap.workspace import Workspace
@@ -248,8 +251,6 @@ def _cells(path: Path) -> list[list[str]]:
 
 
 def test_an_own_layer_goes_to_those_and_with_those_columns_that_it_names(tmp_path: Path) -> None:
-    from citymap.share.exchange.export import layer_ids, load
-
     city = small_city.make(tmp_path / "city")
     rows = {
         "name": ["坂"],
@@ -273,3 +274,14 @@ def test_an_own_layer_goes_to_those_and_with_those_columns_that_it_names(tmp_pat
     )
     (city.root.parent / "spots.parquet").write_bytes((city.layers / "spots.parquet").read_bytes())
     assert "layer-own-spots" not in layer_ids(city)
+
+
+def test_whom_to_reach_about_a_report_is_in_no_layer(tmp_path: Path) -> None:
+    city = small_city.make(tmp_path / "city")
+    planted.plant_reports(city)
+    audiences: tuple[Audience, ...] = ("public", "field", "staff", "planner", "admin")
+    for audience in audiences:
+        table = load(city, "reports", audience).table
+        assert table.num_rows
+        assert "contact" not in table.column_names
+    assert "text" in load(city, "reports", "staff").table.column_names

@@ -23,7 +23,9 @@ _TYPES = {
     "images": pa.list_(pa.string()), "photos": pa.list_(pa.struct([
         ("sha256", pa.string()), ("width", pa.int64()), ("height", pa.int64())])),
 }  # fmt: skip
-_ELSEWHERE = frozenset({"geometry", "history", "trust"})  # made here, or not part of a layer
+# Made here, or not part of a layer: whom to reach about a report is for the staff pages alone, not for
+# a GIS, its key or its database.
+_ELSEWHERE = frozenset({"geometry", "history", "trust", "contact"})
 
 
 def _ids(workspace: Workspace) -> list[str]:
