@@ -77,11 +77,11 @@ def report(base: str, lon: float, lat: float) -> None:
 
 def answered(page: Page, base: str, home: tuple[float, float]) -> tuple[str, Any]:
     """What the first shelter's card says, and the way behind it."""
-    with page.expect_response(lambda r: "/api/place" in r.url, timeout=WAIT_MS) as heard:
-        page.goto("about:blank")
+    page.goto("about:blank")  # the page before may still ask: its answer is not waited for
+    with page.expect_request(lambda r: "/api/place" in r.url, timeout=WAIT_MS) as asked:
         page.goto(f"{base}/#at={home[0]},{home[1]}")
     page.wait_for_selector("#answer .verdict", timeout=WAIT_MS)
-    shelters = json.loads(heard.value.body())["shelters"]
+    shelters = page.request.get(asked.value.url).json()["shelters"]
     return page.locator(".shelter").first.inner_text(), shelters[0]
 
 
