@@ -156,8 +156,8 @@ def test_results_are_read_districts_told_and_plans_compared(town: Workspace, sto
     told = said(at)
     assert "対象: 120 人" in told
     assert "までに家を出る" in told
-    at.selectbox(key="evacuation_a_plan").set_value("早い").run()
-    at.selectbox(key="evacuation_b_plan").set_value("遅い").run()
+    at.selectbox(key="evacuation_first").set_value("早い").run()
+    at.selectbox(key="evacuation_second").set_value("遅い").run()
     assert not at.exception
     assert "「遅い」は「早い」より逃げ遅れが" in said(at)
 
@@ -169,8 +169,8 @@ def test_plans_with_repeated_runs_are_compared_with_intervals(
         evacuation_city.planned(town, name, order_time_h=order, replicates=4)
     at = open_page()
     assert any("95 % 信頼区間" in c.value and "4 回" in c.value for c in at.sidebar.caption)
-    at.selectbox(key="evacuation_a_plan").set_value("甲").run()
-    at.selectbox(key="evacuation_b_plan").set_value("乙").run()
+    at.selectbox(key="evacuation_first").set_value("甲").run()
+    at.selectbox(key="evacuation_second").set_value("乙").run()
     assert any("4 組の差" in c.value for c in at.caption)
 
 

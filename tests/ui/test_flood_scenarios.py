@@ -149,8 +149,8 @@ def test_results_are_played_compared_and_kept_in_order(town: Workspace, store: S
     assert (played(at) or {})["versus"] == "狭い"
     at.selectbox(key="flood_result").set_value("").run()
     assert at.query_params["flood"] == "-"
-    at.selectbox(key="flood_a").set_value("狭い").run()
-    at.selectbox(key="flood_b").set_value("広い").run()
+    at.selectbox(key="flood_first").set_value("狭い").run()
+    at.selectbox(key="flood_second").set_value("広い").run()
     assert any("深くなる所" in m.label and m.value != "0.00 ha" for m in at.metric)
     press(at, "差を地図に重ねる")
     assert (at.query_params["flood"], at.query_params["versus"]) == ("狭い", "広い")

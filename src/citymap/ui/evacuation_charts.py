@@ -25,6 +25,7 @@ from citymap.ui import still_charts
 from citymap.ui.evacuation_desk import say_error
 from citymap.ui.map_frame import MapEvents
 from citymap.ui.speech import language, say
+from citymap.ui.two_of import two_of
 from citymap.workspace import Workspace
 
 DISTRICT, PRESSED = "evacuation_district", "evacuation_pressed"
@@ -258,12 +259,10 @@ def district(plan: Entry | None, chosen: str | None, listed: Districts) -> None:
 def compare(entries: Sequence[Entry], listed: Districts) -> None:
     """Two plans: what the second changes, with intervals where both were repeated."""
     done = {e.name: e for e in entries if e.summary is not None}
-    if len(done) < 2:
-        st.info(say("evacuation.two_needed"), icon=":material/compare:")
+    chosen = two_of(list(done), "evacuation")
+    if chosen is None:
         return
-    left, right = st.columns(2)
-    a = left.selectbox(say("evacuation.before"), list(done), key="evacuation_a_plan")
-    b = right.selectbox(say("evacuation.after"), list(done), index=1, key="evacuation_b_plan")
+    a, b = chosen
     try:
         found = compared(done[a].result, done[b].result)
         both = [reading.arrivals(done[name].result) for name in (a, b)]

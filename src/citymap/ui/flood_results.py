@@ -17,6 +17,7 @@ from citymap.ui import flood_runs
 from citymap.ui.flood_desk import say_error
 from citymap.ui.flood_runs import Runs
 from citymap.ui.speech import language, say
+from citymap.ui.two_of import two_of
 from citymap.web.identity import Identity
 from citymap.workspace import Workspace
 
@@ -147,15 +148,14 @@ def _state(entry: Entry, runs: Runs) -> str:
 def compare(entries: Sequence[Entry]) -> None:
     """Two results side by side and their difference."""
     done = {e.name: e for e in entries if e.summary is not None}
-    if len(done) < 2:
-        st.info(say("flood.two_needed"), icon=":material/compare:")
+    chosen = two_of(list(done), "flood")
+    if chosen is None:
         return
-    left, right = st.columns(2)
-    a = left.selectbox(say("flood.before"), list(done), key="flood_a")
-    b = right.selectbox(say("flood.after"), list(done), index=1, key="flood_b")
+    a, b = chosen
     if a == b:
         st.info(say("flood.two_other"), icon=":material/compare:")
         return
+    left, right = st.columns(2)
     try:
         left.image(_peak(str(done[a].folder), _stamp(done[a].folder)).png, width="stretch")
         right.image(_peak(str(done[b].folder), _stamp(done[b].folder)).png, width="stretch")
