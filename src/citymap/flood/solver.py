@@ -16,7 +16,7 @@ import numpy as np
 
 from citymap.errors import BadInputError
 from citymap.flood import compiled
-from citymap.flood.kernels import hllc, peaks, sources, steps, tiles
+from citymap.flood.kernels import hllc, memory, peaks, sources, steps, tiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -285,10 +285,11 @@ def build(
     gn2 = np.full((1, columns), float(gn2)) if gn2.ndim == 0 else gn2
     swell, width_x, width_y = _porous(porosity, real)
     momentum = tuple(np.zeros(ground.shape if full else (0, 0)) for _ in range(2))
+    qx, qy = np.zeros((rows, columns + 1), real), np.zeros((rows + 1, columns), real)
+    z, h, qx, qy = memory.side_by_side(z, h, qx, qy)
     solver = Solver(
-        rows, columns, float(cell_m), unit, base, theta, alpha, wall, np.ascontiguousarray(z),
-        np.ascontiguousarray(h), np.zeros((rows, columns + 1), real),
-        np.zeros((rows + 1, columns), real), np.ascontiguousarray(gn2.astype(real)), swell, width_x, width_y, is_open, scheme,
+        rows, columns, float(cell_m), unit, base, theta, alpha, wall, z, h, qx, qy,
+        np.ascontiguousarray(gn2.astype(real)), swell, width_x, width_y, is_open, scheme,
         momentum[0], momentum[1], 1 if full else threads,
     )  # fmt: skip
     shape = (rows, columns)

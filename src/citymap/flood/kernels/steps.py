@@ -30,6 +30,7 @@ def advance(
     blocks = starts.size - 1
     none = minus(z[0, 0], z[0, 0])
     one_unit = real[0]
+    thin = type_of(hmin / unit, one_unit)
     rained = rain_t.size > 0
     for _ in range(max_steps):
         t = clock[0]
@@ -80,20 +81,20 @@ def advance(
                 t, dt, z, h, swell, qx, qy, gn2, unit, cell, hmin, edge_kind, edge_side, edge_row,
                 edge_column, edge_series, edge_slope, series_t, series_v, series_n,
             )  # fmt: skip
-        k_slope = type_of(g * dt / cell * unit, one_unit)
-        k_friction = type_of(dt, one_unit)
+        k_slope = type_of(g * dt / cell * unit * unit, one_unit)
+        k_friction = type_of(dt * unit ** (-7.0 / 3.0), one_unit)
         k_move = type_of(dt / cell / unit, one_unit)
         if blocks == 1:
             deepest[0], limited[0] = sweep.sweep(
                 0, rows, 0, z, h, qx, qy, gn2, swell, width_x, width_y, band_run, run_low, run_high, side_h, side_qx,
                 side_qy, x_new, x_moved, y_new, y_moved, share, k_slope, k_friction, k_move,
-                one_unit, hmin, theta, wing, margin, slack, add, wall,
+                thin, theta, wing, margin, slack, add, wall,
             )  # fmt: skip
         else:
             sweep.blocks_abreast(
                 blocks, starts, deepest, limited, z, h, qx, qy, gn2, swell, width_x, width_y, band_run, run_low, run_high,
                 side_h, side_qx, side_qy, x_new, x_moved, y_new, y_moved, share, k_slope,
-                k_friction, k_move, one_unit, hmin, theta, wing, margin, slack, add, wall,
+                k_friction, k_move, thin, theta, wing, margin, slack, add, wall,
             )  # fmt: skip
         if edge_kind.size:
             sources.count_edges(h, qx, qy, k_move, unit, edge_side, edge_row, edge_column, totals)

@@ -6,14 +6,17 @@ import numpy as np
 from numba import njit, prange
 
 from citymap.flood.kernels import cells, faces
-from citymap.flood.kernels.counts import FAST, minus, unowned
+from citymap.flood.kernels.counts import FAST, minus, type_of
+from citymap.flood.kernels.memory import fetch, unowned
 from citymap.flood.kernels.tiles import BAND
+
+AHEAD = 2  # rows
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy", nogil=True)
 def sweep(
     begin, end, block, z, h, qx, qy, gn2, swell, width_x, width_y, band_run, run_low, run_high, side_h, side_qx, side_qy,
-    x_new, x_moved, y_new, y_moved, share, k_slope, k_friction, k_move, unit, hmin, theta, wing,
+    x_new, x_moved, y_new, y_moved, share, k_slope, k_friction, k_move, hmin, theta, wing,
     margin, slack, add, wall,
 ):  # fmt: skip
     """One time step of rows begin … end − 1: discharges, what each cell can give, new depths.
@@ -29,11 +32,11 @@ def sweep(
     x_new, x_moved, y_new = unowned(x_new), unowned(x_moved), unowned(y_new)
     y_moved, share = unowned(y_moved), unowned(share)
     rows, columns = z.shape
-    zero, one = unit - unit, unit / unit
+    zero, one, far = type_of(0.0, theta), type_of(1.0, theta), type_of(np.inf, theta)
     deepest, limited = minus(h[begin, 0], h[begin, 0]), 0
     first = begin - 1 if begin > 0 else 0
     last = end if end < rows else rows - 1
-    uniform = gn2.shape[0] == 1
+    even = gn2.shape[0] == 1
     porous = swell.size > 1
     for ring in range(3):
         y_new[block, ring, :] = zero
@@ -41,6 +44,7 @@ def sweep(
     share[block, :, :] = one
     was_limited = False
     dirty = 0
+    most_above = far  # no discharge of the face row above is greater
     for j in range(first, end + 1):
         here, below = j % 3, (j + 1) % 3
         row_limited = False
@@ -50,7 +54,7 @@ def sweep(
                 after = at == 0 and band > 0 and band_run[band - 1] < band_run[band]
                 before = at == BAND - 1 and j + 1 < rows and band_run[band + 1] < band_run[band + 2]
                 if not (after or before):  # nothing here, and no neighbour needs it
-                    was_limited = False
+                    was_limited, most_above = False, far
                     continue
         if dirty & (1 << here):
             share[block, 1 + here, :] = one
@@ -62,7 +66,7 @@ def sweep(
                 else side_h[block + 1, j - end + 2] if j >= end else h[j]
             )  # fmt: skip
             qxj = side_qx[block, 0] if j < begin else side_qx[block + 1, 1] if j >= end else qx[j]
-            nj = gn2[0] if uniform else gn2[j]
+            nj = gn2[0] if even else gn2[j]
             if j == first:  # the face row above: at the rim of the grid, or of the row before
                 if j == 0:
                     y_new[block, here, :] = qy[0]
@@ -70,29 +74,32 @@ def sweep(
                     for r in range(band_run[(j - 1) // BAND], band_run[(j - 1) // BAND + 1]):
                         lo, hi = run_low[r], run_high[r]
                         ha = side_h[block, 0] if begin > 0 else h[j - 1]
-                        na = gn2[0] if uniform else gn2[j - 1]
+                        na = gn2[0] if even else gn2[j - 1]
                         if porous:
                             faces.porous_faces(
                                 z[j - 1, lo:hi], ha[lo:hi], z[j, lo:hi], hj[lo:hi],
                                 swell[j - 1, lo:hi], swell[j, lo:hi], width_y[j, lo:hi],
                                 side_qy[block, 0, lo:hi], side_qy[block, 1, lo:hi],
                                 side_qy[block, 2, lo:hi], na[lo:hi], nj[lo:hi],
-                                y_new[block, here, lo:hi], k_slope, k_friction, unit, hmin, theta,
-                                wing,
+                                y_new[block, here, lo:hi], k_slope, k_friction, hmin, theta, wing,
                             )  # fmt: skip
                         else:
-                            faces.y_faces(
-                                z[j - 1, lo:hi], ha[lo:hi], z[j, lo:hi], hj[lo:hi],
+                            faces.faces(
+                                even, z[j - 1, lo:hi], ha[lo:hi], z[j, lo:hi], hj[lo:hi],
                                 side_qy[block, 0, lo:hi], side_qy[block, 1, lo:hi],
                                 side_qy[block, 2, lo:hi], na[lo:hi], nj[lo:hi],
-                                y_new[block, here, lo:hi], k_slope, k_friction, unit, hmin, theta,
-                                wing,
+                                y_new[block, here, lo:hi], k_slope, k_friction, hmin, theta, wing,
                             )  # fmt: skip
             if (j + 1) % BAND == 0 and j + 1 < rows:
                 for r in range(band_run[band + 1], band_run[band + 2]):
                     y_new[block, below, run_low[r] : run_high[r]] = zero
+            most_below = zero
             for r in range(band_run[band], band_run[band + 1]):
                 lo, hi = run_low[r], run_high[r]
+                most_y, most_x, least = far, far, hj[lo]
+                if j + AHEAD < rows:
+                    k = j + AHEAD
+                    fetch(z[k, lo:hi], h[k, lo:hi], qx[k, lo:hi], qy[k + 1, lo:hi])
                 # y faces below the row
                 if j + 1 == rows:
                     y_new[block, below, lo:hi] = qy[rows, lo:hi]
@@ -114,19 +121,19 @@ def sweep(
                         side_qy[block, k + 1 - begin + 2] if k + 1 < begin
                         else side_qy[block + 1, k + 1 - end + 2] if k + 1 >= end else qy[k + 1]
                     )  # fmt: skip
-                    nb = gn2[0] if uniform else gn2[k]
+                    nb = gn2[0] if even else gn2[k]
                     if porous:
                         faces.porous_faces(
                             z[j, lo:hi], hj[lo:hi], z[k, lo:hi], hb[lo:hi], swell[j, lo:hi],
                             swell[k, lo:hi], width_y[k, lo:hi], qa[lo:hi], qb[lo:hi], qc[lo:hi],
                             nj[lo:hi], nb[lo:hi], y_new[block, below, lo:hi], k_slope, k_friction,
-                            unit, hmin, theta, wing,
+                            hmin, theta, wing,
                         )  # fmt: skip
                     else:
-                        faces.y_faces(
-                            z[j, lo:hi], hj[lo:hi], z[k, lo:hi], hb[lo:hi], qa[lo:hi], qb[lo:hi],
-                            qc[lo:hi], nj[lo:hi], nb[lo:hi], y_new[block, below, lo:hi],
-                            k_slope, k_friction, unit, hmin, theta, wing,
+                        most_y, least = faces.faces(
+                            even, z[j, lo:hi], hj[lo:hi], z[k, lo:hi], hb[lo:hi], qa[lo:hi],
+                            qb[lo:hi], qc[lo:hi], nj[lo:hi], nb[lo:hi], y_new[block, below, lo:hi],
+                            k_slope, k_friction, hmin, theta, wing,
                         )  # fmt: skip
                 x_new[block, lo] = qxj[0] if lo == 0 else zero
                 x_new[block, hi] = qxj[columns] if hi == columns else zero
@@ -136,16 +143,23 @@ def sweep(
                         swell[j, lo : hi - 1], swell[j, lo + 1 : hi], width_x[j, lo + 1 : hi],
                         qxj[lo : hi - 1], qxj[lo + 1 : hi], qxj[lo + 2 : hi + 1],
                         nj[lo : hi - 1], nj[lo + 1 : hi], x_new[block, lo + 1 : hi],
-                        k_slope, k_friction, unit, hmin, theta, wing,
+                        k_slope, k_friction, hmin, theta, wing,
                     )  # fmt: skip
                 else:
-                    faces.x_faces(
-                        z[j, lo:hi], hj[lo:hi], qxj[lo : hi + 1], nj[lo:hi],
-                        x_new[block, lo + 1 : hi], k_slope, k_friction, unit, hmin, theta, wing,
+                    most_x, _ = faces.faces(
+                        even, z[j, lo : hi - 1], hj[lo : hi - 1], z[j, lo + 1 : hi],
+                        hj[lo + 1 : hi], qxj[lo : hi - 1], qxj[lo + 1 : hi], qxj[lo + 2 : hi + 1],
+                        nj[lo : hi - 1], nj[lo + 1 : hi], x_new[block, lo + 1 : hi],
+                        k_slope, k_friction, hmin, theta, wing,
                     )  # fmt: skip
+                    most_x = max(most_x, abs(x_new[block, lo]), abs(x_new[block, hi]))
                 xw, xe = x_new[block, lo:hi], x_new[block, lo + 1 : hi + 1]
                 yn, ys = y_new[block, here, lo:hi], y_new[block, below, lo:hi]
-                if cells.overdrawn(hj[lo:hi], xw, xe, yn, ys, k_move, margin, slack):
+                # most rows of deep water need no look at each cell
+                could_leave = (most_x + most_x + most_above + most_y) * k_move
+                if not could_leave <= type_of(least, k_move) * margin - slack and cells.overdrawn(
+                    hj[lo:hi], xw, xe, yn, ys, k_move, margin, slack
+                ):
                     own = share[block, 1 + here]
                     cells.share(
                         hj[lo:hi], xw, xe, yn, ys, own[1 + lo : 1 + hi], k_move, margin, slack
@@ -158,6 +172,8 @@ def sweep(
                         x_new[block, lo : hi + 1], k_move, qxj[lo : hi + 1],
                         x_moved[block, here, lo : hi + 1],
                     )  # fmt: skip
+                most_below = max(most_below, most_y)
+            most_above = most_below
             if row_limited:
                 dirty |= 1 << here
                 limited += 1
@@ -200,7 +216,7 @@ def sweep(
 @njit(cache=True, error_model="numpy", nogil=True, parallel=True)
 def blocks_abreast(
     blocks, starts, deepest, limited, z, h, qx, qy, gn2, swell, width_x, width_y, band_run, run_low, run_high, side_h,
-    side_qx, side_qy, x_new, x_moved, y_new, y_moved, share, k_slope, k_friction, k_move, unit,
+    side_qx, side_qy, x_new, x_moved, y_new, y_moved, share, k_slope, k_friction, k_move,
     hmin, theta, wing, margin, slack, add, wall,
 ):  # fmt: skip
     """One step of several blocks of rows side by side. The answer does not depend on their number."""
@@ -217,5 +233,5 @@ def blocks_abreast(
         deepest[b], limited[b] = sweep(
             starts[b], starts[b + 1], b, z, h, qx, qy, gn2, swell, width_x, width_y, band_run, run_low, run_high, side_h,
             side_qx, side_qy, x_new, x_moved, y_new, y_moved, share, k_slope, k_friction, k_move,
-            unit, hmin, theta, wing, margin, slack, add, wall,
+            hmin, theta, wing, margin, slack, add, wall,
         )  # fmt: skip

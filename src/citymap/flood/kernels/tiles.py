@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
+
+from citymap.flood.kernels.counts import rank, valued
 
 BAND = 16  # rows of a tile
 TILE = 64  # columns of a tile
 REFRESH = 8  # steps between two looks at which tiles are wet; must stay below BAND - 2
+
+
+@njit(cache=True)
+def _wetter(row, least):
+    """Whether any cell holds more than `least`."""
+    most = rank(row[0])
+    for i in range(row.size):
+        most = max(most, rank(row[i]))
+    return valued(most, least) > least
 
 
 @njit(cache=True)
@@ -20,35 +30,26 @@ def wet_tiles(h, least, always, active):
     down, across = active.shape
     new = always.copy()
     reach = REFRESH + 2
-    seen = np.zeros(TILE, np.bool_)
     for b in range(down):
         for c in range(across):
             if not active[b, c]:
                 continue
             j0, j1 = b * BAND, min(rows, (b + 1) * BAND)
             i0, i1 = c * TILE, min(columns, (c + 1) * TILE)
-            top, bottom = j1, j0 - 1
-            seen[:] = False
+            n = s = w = e = False  # wet so near to this side that water may cross it
+            some = False
             for j in range(j0, j1):
-                hit = False
-                for i in range(i0, i1):
-                    w = h[j, i] > least
-                    seen[i - i0] |= w
-                    hit |= w
-                if hit:
-                    top = min(top, j)
-                    bottom = j
-            if bottom < j0:
+                if n and s and w and e:
+                    break
+                if not _wetter(h[j, i0:i1], least):
+                    continue
+                some = True
+                n |= j < j0 + reach
+                s |= j >= j1 - reach
+                w |= _wetter(h[j, i0 : min(i1, i0 + reach)], least)
+                e |= _wetter(h[j, max(i0, i1 - reach) : i1], least)
+            if not some:
                 continue
-            left, right = TILE, -1
-            for i in range(i1 - i0):
-                if seen[i]:
-                    left = min(left, i)
-                    right = i
-            n = 1 if top - j0 < reach else 0
-            s = 1 if j1 - 1 - bottom < reach else 0
-            w = 1 if left < reach else 0
-            e = 1 if i1 - i0 - 1 - right < reach else 0
             for bb in range(max(0, b - n), min(down, b + s + 1)):
                 for cc in range(max(0, c - w), min(across, c + e + 1)):
                     new[bb, cc] = True
