@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import rasterio
 import shapely
@@ -147,3 +148,42 @@ def test_rain_in_an_area_falls_only_there(flat: Path) -> None:
     with pytest.raises(BadInputError) as caught:
         run(flat, rain + "[[9100, 1900], [9200, 1900], [9200, 1800]]")
     assert caught.value.key == "flood_outside"
+
+
+@pytest.mark.parametrize("cell_m", [5.0, 10.0, 20.0])
+def test_the_form_knows_the_cells_that_buildings_will_block(tmp_path: Path, cell_m: float) -> None:
+    path = terrain(tmp_path / "terrain.tif", np.full((ROWS, COLUMNS), 5.0))
+    rng = np.random.default_rng(7)
+    boxes = []
+    for x, y in zip(rng.uniform(1020, 1560, 40), rng.uniform(1620, 1980, 40), strict=True):
+        ring = np.array([[x, y], [x + 23, y + 4], [x + 19, y + 21], [x - 4, y + 17]])
+        boxes.append(shapely.Polygon(np.column_stack(crs.unproject(*ring.T, 6677))))
+    count = len(boxes)
+    table = tmp_path / "buildings.parquet"
+    columns = {"geometry": shapely.to_wkb(boxes), "measured_height_m": [6.0] * count}
+    pq.write_table(pa.table(columns), table)
+    entered = ground.read_terrain(path, cell_m=cell_m, epsg=6677)
+    ground.buildings(entered, table, "block")
+    assert entered.building is not None
+    assert 0.02 < entered.building.mean() < 0.5
+    x, y = rng.uniform(1001, 1599, 300), rng.uniform(1601, 1999, 300)
+    for lon, lat, row, column in zip(
+        *crs.unproject(x, y, 6677), ((2000 - y) // cell_m).astype(int),
+        ((x - 1000) // cell_m).astype(int), strict=True,
+    ):  # fmt: skip
+        asked = ground.on_building(path, table, (float(lon), float(lat)), cell_m)
+        assert asked == entered.building[row, column]
+
+
+@pytest.mark.parametrize("water", ["river_stage_m = [[0, 8]]", "m3_per_s = [[0, 40]]"])
+def test_a_breach_beside_the_crown_leaves_the_river_dry(tmp_path: Path, water: str) -> None:
+    z = np.full((ROWS, COLUMNS), 5.0)
+    z[18:20] = 9.0  # the crown; the river runs north of it
+    terrain(tmp_path / "terrain.tif", z)
+    foot = (1300, 2000 - 20.5 * CELL)
+    breach = f"[[flood.breach]]\nat = [{foot[0]}, {foot[1]}]\nwidth_m = 300\n{water}\n"
+    assert run(tmp_path, breach)["inflow_m3"] > 1000
+    with rasterio.open(tmp_path / "out" / "max_depth.tif") as source:
+        depth = np.nan_to_num(source.read(1), nan=0.0)
+    assert depth[20:].max() > 0.1
+    assert not (depth[:20] > 0).any()

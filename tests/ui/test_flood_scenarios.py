@@ -123,6 +123,17 @@ def test_without_a_breach_point_nothing_starts(town: Workspace, store: Store) ->
     assert any("破堤点" in w.value for w in at.warning)
 
 
+def test_a_breach_on_a_building_is_refused_at_the_press(town: Workspace, store: Store) -> None:
+    roof = (small_city.WEST + 0.0031, small_city.SOUTH + 0.0001)  # of the fourth box, 18 × 22 m
+    at = open_page(**{flood_desk.AT: roof})
+    at.text_input(key="flood_name").set_value("左岸").run()
+    assert any("建物の上" in e.value for e in at.error)
+    assert next(b for b in at.button if b.label == "計算を始める").disabled
+    at.selectbox(key="flood_treatment_planned").set_value("porosity").run()
+    assert not at.error
+    assert not next(b for b in at.button if b.label == "計算を始める").disabled
+
+
 def played(at: AppTest) -> dict[str, object] | None:
     """What the page asks the map to play: the layer in the description of the view."""
     state = at.session_state

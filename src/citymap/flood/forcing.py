@@ -9,6 +9,7 @@ import numpy as np
 from pyproj.exceptions import ProjError
 from rasterio.features import rasterize
 from rasterio.transform import Affine
+from scipy import ndimage
 
 from citymap import crs
 from citymap.errors import BadInputError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from citymap.flood.ground import Ground
 
 SPREAD_M_S = 0.05  # an inflow at a point is spread over cells until it raises them slower than this
+BANK_M = 1.0  # a breach lets no water in beyond ground that rises so far above its own
 SIDES = {"west": 0, "east": 1, "north": 2, "south": 3}
 LEAST_SLOPE = 1e-4  # of free outflow where the bed is level or rises outwards
 
@@ -71,9 +73,13 @@ class Map:
         return row, column
 
     def around(
-        self, at: Position, field: str, count: int
+        self, at: Position, field: str, count: int, *, bank_m: float = np.inf
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The `count` cells with ground nearest to a position (itself the first)."""
+        """The `count` cells with ground nearest to a position (itself the first).
+
+        With `bank_m` first those that it reaches without climbing so much: water that a breach lets
+        in does not also appear on the other side of the levee.
+        """
         row, column = self.cell(at, field)
         rows, columns = self.ground.shape
         reach = int(np.ceil(np.sqrt(count))) + 2
@@ -82,11 +88,16 @@ class Map:
                 max(0, row - reach) : min(rows, row + reach + 1),
                 max(0, column - reach) : min(columns, column + reach + 1),
             ]
-            good = np.isfinite(self.ground.elevation_m[j, i])
-            j, i = j[good], i[good]
-            whole = reach > max(rows, columns)
-            if j.size >= count or whole:
-                order = np.lexsort((i, j, (j - row) ** 2 + (i - column) ** 2))[:count]
+            z = self.ground.elevation_m[j, i]
+            good = np.isfinite(z)
+            beyond = np.zeros(z.shape, bool)
+            if np.isfinite(bank_m):
+                label, _ = ndimage.label(good & (z < self.ground.elevation_m[row, column] + bank_m))
+                beyond = label != label[row - j[0, 0], column - i[0, 0]]
+            j, i, beyond = j[good], i[good], beyond[good]
+            if np.count_nonzero(~beyond) >= count or reach > max(rows, columns):
+                far = (j - row) ** 2 + (i - column) ** 2
+                order = np.lexsort((i, j, far, beyond))[:count]
                 return j[order].astype(np.int64), i[order].astype(np.int64)
             reach *= 2
 
@@ -125,11 +136,11 @@ def series(scenario: Scenario, given: Pairs, field: str, *, least: float | None 
 
 
 def _spread(
-    place: Map, at: Position, field: str, peak: float
+    place: Map, at: Position, field: str, peak: float, *, bank_m: float = np.inf
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     area = place.ground.cell_m**2
     count = int(np.clip(np.ceil(peak / (SPREAD_M_S * area)), 1, 100_000))
-    return place.around(at, field, count)
+    return place.around(at, field, count, bank_m=bank_m)
 
 
 def points(scenario: Scenario, ground: Ground) -> list[Points]:
@@ -152,13 +163,14 @@ def points(scenario: Scenario, ground: Ground) -> list[Points]:
         start, grow = breach.start_h * 3600, breach.growth_h * 3600
         if breach.m3_per_s is not None:
             s = series(scenario, breach.m3_per_s, f"{field}.m3_per_s", least=0.0)
-            j, i = _spread(place, breach.at, f"{field}.at", float(s.values.max()))
+            peak = float(s.values.max())
+            j, i = _spread(place, breach.at, f"{field}.at", peak, bank_m=BANK_M)
             s = _opened(s, start, grow)
             found.append(Points(k.DISCHARGE, j, i, np.full(j.size, 1.0 / j.size), s))
             continue
         s = series(scenario, breach.river_stage_m or [], f"{field}.river_stage_m")
         count = max(1, round(breach.width_m / ground.cell_m))
-        j, i = place.around(breach.at, f"{field}.at", count)
+        j, i = place.around(breach.at, f"{field}.at", count, bank_m=BANK_M)
         s = Series(s.t_s, s.values, start, grow)
         found.append(Points(k.WEIR, j, i, np.full(j.size, breach.width_m / j.size), s))
     for n, sink in enumerate(flood.sink):

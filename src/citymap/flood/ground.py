@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
+import rasterio
 import shapely
+from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 from rasterio.warp import Resampling
 
@@ -215,6 +217,29 @@ def buildings(ground: Ground, path: Path, treatment: str, progress: Progress | N
         ground.elevation_m[ground.building] = np.nan
     else:
         ground.elevation_m += burnt
+
+
+def on_building(terrain: Path, table: Path, at: tuple[float, float], cell_m: float) -> bool:
+    """Whether the cell of a run under JGD2011 lon, lat would be entered as a building by `buildings`.
+
+    `terrain` is projected, as a city's own is. Reads the footprints only, not the terrain.
+
+    Raises:
+        BadInputError: the terrain cannot be opened.
+    """
+    try:
+        with rasterio.open(terrain, driver="GTiff") as source:
+            t, epsg = source.transform, int(source.crs.to_epsg())
+    except RasterioError as e:
+        raise BadInputError("dem_not_geotiff", place=terrain.name, reason=e) from e
+    x, y = (float(v) for v in crs.project(*at, epsg))
+    column, row = np.floor((x - t.c) / cell_m), np.floor((t.f - y) / cell_m)
+    lon, lat = crs.unproject(
+        t.c + (float(column) + 0.5) * cell_m, t.f - (float(row) + 0.5) * cell_m, epsg
+    )
+    wkb = pq.read_table(table, columns=["geometry"]).column("geometry")
+    shapes = shapely.force_2d(shapely.from_wkb(wkb.to_numpy(zero_copy_only=False)))
+    return bool(shapely.contains_xy(shapes, float(lon), float(lat)).any())
 
 
 def _burnt(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 
 from citymap import terrain
 from citymap.errors import CitymapError
-from citymap.flood import library
+from citymap.flood import ground, library
 from citymap.flood.library import CELLS_M, Cost, Plan
 from citymap.ui import flood_runs, job_progress
 from citymap.ui.flood_desk import AREA, AT, BREAKS, DRAWS, LEAST_CORNERS, say_error
@@ -53,6 +54,16 @@ class Rain:
         return self.mm_per_h > 0 and self.hours > 0
 
 
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How it is computed."""
+
+    cell_m: float
+    duration_h: float
+    treatment: str
+    edges: str
+
+
 def plan_form(workspace: Workspace, me: Identity) -> None:
     """Plan a run: what to begin from, breach point, rain; its cost; start."""
     begun = _beginning(workspace)
@@ -61,12 +72,12 @@ def plan_form(workspace: Workspace, me: Identity) -> None:
         say("flood.name"), max_chars=60, key="flood_name", placeholder=say("flood.name_example")
     )
     left, right = st.columns(2)
-    with left:
-        breach = _breach_form(workspace, begun, key)
-    with right:
-        rain = _rain_form(begun, key, with_breach=breach is not None)
     with st.container(border=True):
         grid = _grid_form(begun, key)
+    with left:
+        breach = _breach_form(workspace, begun, key, grid)
+    with right:
+        rain = _rain_form(begun, key, with_breach=breach is not None)
     try:
         cost = library.cost(
             workspace, cell_m=grid.cell_m, duration_h=grid.duration_h, rain=rain.falls
@@ -125,14 +136,34 @@ def _beginning(workspace: Workspace) -> Plan:
     return begun
 
 
-def _ground(workspace: Workspace, at: tuple[float, float] | None) -> float | None:
-    if at is None or not workspace.terrain.is_file():
+def _height(workspace: Workspace, at: tuple[float, float]) -> float | None:
+    if not workspace.terrain.is_file():
         return None
     z = float(terrain.sample(workspace.terrain, [at[0]], [at[1]])[0])
     return None if math.isnan(z) else z
 
 
-def _breach_form(workspace: Workspace, begun: Plan, key: str) -> Breach | None:
+@st.cache_data(max_entries=50, show_spinner=False)
+def _on_building(
+    terrain_at: str,
+    table: str,
+    written_ns: int,  # noqa: ARG001 (another edition of the city is asked anew)
+    at: tuple[float, float],
+    cell_m: float,
+) -> bool:
+    return ground.on_building(Path(terrain_at), Path(table), at, cell_m)
+
+
+def _stands_on_wall(workspace: Workspace, at: tuple[float, float], grid: Grid) -> bool:
+    """Whether the run would refuse this breach, or put it on a roof."""
+    table = workspace.buildings
+    if grid.treatment not in ("block", "raise") or not table.is_file():
+        return False
+    written = table.stat().st_mtime_ns
+    return _on_building(str(workspace.terrain), str(table), written, at, grid.cell_m)
+
+
+def _breach_form(workspace: Workspace, begun: Plan, key: str, grid: Grid) -> Breach | None:
     """The breach: its place on the map, the river, the width; None without one."""
     breaks = st.toggle(say("flood.breaks"), value=begun.breaks, key=f"flood_breaks_{key}")
     if breaks != st.session_state.get(BREAKS, True):
@@ -141,23 +172,26 @@ def _breach_form(workspace: Workspace, begun: Plan, key: str) -> Breach | None:
     if not breaks:
         return None
     at = st.session_state.get(AT)
-    ground = _ground(workspace, at)
     if at is None:
         st.warning(say("flood.press_breach"), icon=":material/touch_app:")
         return Breach(None, ready=False)
     st.markdown(say("flood.breach_at", lon=f"{at[0]:.5f}", lat=f"{at[1]:.5f}"))
-    if ground is None:
+    height = _height(workspace, at)
+    if height is None:
         st.error(say("flood.no_ground_there"))
         return Breach(at, ready=False)
+    if _stands_on_wall(workspace, at, grid):
+        st.error(say("flood.on_building"))
+        return Breach(at, ready=False)
     # a level above the sea means nothing before the ground is known
-    level = begun.stage_m if begun.breach_lon_lat == at else ground + begun.head_m
+    level = begun.stage_m if begun.breach_lon_lat == at else height + begun.head_m
     stage = st.number_input(
         say("flood.stage"), value=round(level, 2), step=0.1, key=f"flood_stage_{key}_{at}"
     )
-    if stage > ground:
-        st.caption(say("flood.ground_here", ground=f"{ground:.2f}", head=f"{stage - ground:.2f}"))
+    if stage > height:
+        st.caption(say("flood.ground_here", ground=f"{height:.2f}", head=f"{stage - height:.2f}"))
     else:
-        st.warning(say("flood.river_low", ground=f"{ground:.2f}"), icon=":material/south:")
+        st.warning(say("flood.river_low", ground=f"{height:.2f}"), icon=":material/south:")
     recede = st.number_input(
         say("flood.recede"), 0.0, 30.0, begun.recede_m, 0.1, key=f"flood_recede_{key}",
         help=say("flood.recede_about"),
@@ -171,7 +205,7 @@ def _breach_form(workspace: Workspace, begun: Plan, key: str) -> Breach | None:
     growth = st.number_input(
         say("flood.growth"), 0.0, 24.0, begun.growth_h, 0.5, key=f"flood_growth_{key}"
     )
-    return Breach(at, stage > ground, stage, recede, width, start, growth)
+    return Breach(at, stage > height, stage, recede, width, start, growth)
 
 
 def _rain_form(begun: Plan, key: str, *, with_breach: bool) -> Rain:
@@ -210,16 +244,6 @@ def _area_form(*, with_breach: bool) -> tuple[tuple[float, float], ...]:
             st.session_state[AREA] = []
             st.rerun()
     return tuple(area)
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """How it is computed."""
-
-    cell_m: float
-    duration_h: float
-    treatment: str
-    edges: str
 
 
 def _grid_form(begun: Plan, key: str) -> Grid:
