@@ -1,6 +1,6 @@
 """F1: the flood solver in cell-updates a second, beside the triad of this process and landlab.
 
-python benchmarks/flood.py [--peers] [--large] [--seconds 1200]
+python benchmarks/flood.py [--peers] [--large] [--busy] [--seconds 1200]
 
 Rates of one core are by processor time (other programs on the machine do not count); two cores are
 compared with one by the clock, in turn.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
+import sys
 import tempfile
 import time
 import venv
@@ -90,9 +91,12 @@ def beside_the_triad(made: solver.Solver, steps: int, turns: int = 15) -> tuple[
     return float(np.median(rates)), float(np.median(speeds))
 
 
-def two_cores(n: int, steps_s: float) -> tuple[float, float]:
-    """Speed-up of two cores over one by the clock, as the solver chooses: median and least of 7 turns."""
-    both = [wet(n, "float32", threads) for threads in (1, 2)]
+def two_cores(n: int, steps_s: float, threads: tuple[int, int] = (1, 2)) -> tuple[float, float]:
+    """Speed-up of two cores over one by the clock, as the solver chooses: median and least of 7 turns.
+
+    With `threads` (1, 1) the same of one core over one: what the clock alone makes of it.
+    """
+    both = [wet(n, "float32", count) for count in threads]
     ratios = []
     for _ in range(7):
         rates = []
@@ -103,6 +107,22 @@ def two_cores(n: int, steps_s: float) -> tuple[float, float]:
         ratios.append(rates[1] / rates[0])
     assert np.array_equal(both[0].h, both[1].h)
     return float(np.median(ratios)), min(ratios)
+
+
+def two_cores_beside(others: int, n: int) -> dict[str, float]:
+    """The same while other programs never rest."""
+    hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(others)]
+    try:
+        faster, least = two_cores(n, 60.0)
+        same, least_same = two_cores(n, 60.0, (1, 1))
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+    return {
+        "other_programs": others, "two_over_one_median": faster, "two_over_one_least": least,
+        "one_over_one_median": same, "one_over_one_least": least_same,
+    }  # fmt: skip
 
 
 def problem_a(n: int, seconds: float) -> tuple[solver.Solver, float]:
@@ -158,6 +178,9 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument(
         "--peers", action="store_true", help="install and measure landlab (two minutes)"
     )
+    parser.add_argument(
+        "--busy", action="store_true", help="also two cores beside one to three busy programs"
+    )
     parser.add_argument("--large", action="store_true", help="also 4000 × 4000")
     parser.add_argument("--seconds", type=float, default=1200.0, help="of problem A")
     options = parser.parse_args(arguments)
@@ -186,6 +209,10 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         "problem_a_volume_error": abs(account.error) / account.wanted,
         "ms_per_step_by_wet_share": wet_part(n),
     }
+    if options.busy:
+        result["two_cores_on_a_busy_machine"] = [
+            two_cores_beside(others, n) for others in (1, 2, 3)
+        ]
     if options.large:
         large, triad = beside_the_triad(wet(4000, "float32"), 5)
         result["wet_4000_m_updates_s"] = large
