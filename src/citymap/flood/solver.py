@@ -31,6 +31,7 @@ Floats = NDArray[np.float64] if TYPE_CHECKING else Any
 THETA = 0.9
 ALPHA = 0.5
 LEAST_DEPTH_M = 1e-5  # no flow through faces with less water than this
+FAINTEST_M = 1e-300  # below it float64 has no digits left to share out what a cell holds
 _CHUNK_S = 0.25  # seconds of work between two looks at cancel
 _PEAK_STEPS, _PEAK_S = 32, 15.0
 _BOTH_FROM_CELLS = 60_000
@@ -393,7 +394,7 @@ def prepare(solver: Solver) -> None:
             for di in (-tiles.REFRESH - 2, 0, tiles.REFRESH + 2):
                 jj, ii = np.clip(r + dj, 0, rows - 1), np.clip(c + di, 0, columns - 1)
                 always[jj // tiles.BAND, ii // tiles.TILE] = True
-    least = solver.h.dtype.type(LEAST_DEPTH_M / solver.unit)
+    least = solver.h.dtype.type(LEAST_DEPTH_M / float(solver.swell.max()) / solver.unit)
     active = (
         np.ones_like(always) if everywhere
         else tiles.wet_tiles(solver.h, least, always, np.ones_like(always))
@@ -404,7 +405,7 @@ def prepare(solver: Solver) -> None:
     run_low, run_high = np.zeros(most, np.int64), np.zeros(most, np.int64)
     solver.counts[3] = tiles.runs_of(active, columns, band_run, run_low, run_high) * tiles.BAND
     count = solver.h.dtype
-    margin, slack = (1 - 1e-6, 4.0) if fixed else (1 - 1e-12, 0.0)
+    margin, slack = (1 - 1e-6, 4.0) if fixed else (1 - 1e-12, FAINTEST_M)
     solver._prepared = {
         "real": np.array([solver.unit, LEAST_DEPTH_M, solver.theta, 0.5 * (1 - solver.theta), margin, slack], real),
         "everywhere": everywhere, "active": active, "always": always, "least": least,
