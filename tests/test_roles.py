@@ -103,9 +103,8 @@ def leaves(listed: list[BaseRoute]) -> Iterator[Any]:
             yield route
 
 
-def staff_process(city: Workspace) -> Any:
+def staff_process(settings: Settings) -> Any:
     """The staff process around a stand-in for Streamlit's own paths."""
-    settings = Settings(city=city.root)
 
     async def streamlit(request: Any) -> PlainTextResponse:
         return PlainTextResponse("streamlit")
@@ -137,7 +136,7 @@ def test_every_route_declares_its_role_and_only_these_are_open(city: Workspace) 
 @pytest.mark.parametrize("role", list(Role))
 def test_every_route_as_every_role(city: Workspace, store: Store, process: str, role: Role) -> None:
     settings = Settings(city=city.root)
-    app = create_app(settings) if process == "public" else staff_process(city)
+    app = create_app(settings) if process == "public" else staff_process(settings)
     value = cookie(store, role)
     with TestClient(app, follow_redirects=False, raise_server_exceptions=True) as client:
         if value:
@@ -164,7 +163,7 @@ def test_streamlits_own_paths_are_for_staff(city: Workspace, store: Store, role:
         "/", "/jobs", "/public-map", "/_stcore/health", "/_stcore/host-config", "/static/x.js",
         "/_stcore/upload_file/a/b", "/media/x.png", "/component/x/y", "/no/such/path", "/apix",
     ]  # fmt: skip
-    with TestClient(staff_process(city), follow_redirects=False) as client:
+    with TestClient(staff_process(Settings(city=city.root)), follow_redirects=False) as client:
         if value:
             client.cookies.set(sessions.COOKIE, value)
         for path in paths:
@@ -174,6 +173,31 @@ def test_streamlits_own_paths_are_for_staff(city: Workspace, store: Store, role:
                 assert page.status_code == 303
                 where = "/auth/login?next=" if role is Role.PUBLIC else "/auth/session?refused=1"
                 assert page.headers["location"].startswith(where)
+
+
+@pytest.mark.parametrize("process", ["public", "staff"])
+@pytest.mark.parametrize("prefix", ["", "/tochigi"])
+def test_our_addresses_that_no_route_answers_say_so_and_never_show_a_page(
+    city: Workspace, store: Store, process: str, prefix: str
+) -> None:
+    settings = Settings(city=city.root, root_path=prefix)
+    app = create_app(settings) if process == "public" else staff_process(settings)
+    accept = {"accept": "text/html,*/*", "sec-fetch-site": "same-origin"}
+    with TestClient(app, follow_redirects=False) as client:
+        for path in ("/api", "/api/no/such", "/auth/x", "/ogc/x", "/feeds/x", "/words/x"):
+            answer = client.get(prefix + path, headers=accept)
+            assert (answer.status_code, answer.json()["error"]) == (404, "no_such_address"), path
+        for method, path, allowed in (
+            ("GET", "/api/reports", "POST"), ("GET", "/auth/logout", "POST"),
+            ("POST", "/api/search", "GET, HEAD"),
+        ):  # fmt: skip
+            answer = client.request(method, prefix + path, headers=accept)
+            assert (answer.status_code, answer.json()["error"]) == (405, "method_not_known"), path
+            assert sorted(answer.headers["allow"].split(", ")) == allowed.split(", ")
+            assert method in answer.json()["message"]
+        slash = client.get(prefix + "/ogc/collections/", headers=accept)
+        assert slash.status_code == 307
+        assert slash.headers["location"].endswith(f"{prefix}/ogc/collections")
 
 
 @pytest.mark.parametrize("role", list(Role))

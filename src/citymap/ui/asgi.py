@@ -20,6 +20,7 @@ from citymap.web.access import SameSite, StaffOnly, first_segments
 from citymap.web.hardening import OUR_PREFIXES, Hardening, Limits
 from citymap.web.identity import People
 from citymap.web.metrics import Measured, rows
+from citymap.web.unanswered import OurOwn
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -146,7 +147,8 @@ class PageBase:
 def middleware(settings: Settings | None = None) -> list[Middleware]:
     """The hardening of the staff process, and its log-in."""
     settings = settings or Settings()
-    ours = first_segments(routes(settings), settings.root_path)
+    listed = routes(settings)
+    ours = first_segments(listed, settings.root_path)
     prefixed = Middleware(Prefixed, prefix=settings.root_path, ours=ours)
     return [
         *([prefixed] if settings.root_path else []),
@@ -164,5 +166,6 @@ def middleware(settings: Settings | None = None) -> list[Middleware]:
             people=People(settings),
             ours=ours,
         ),
+        Middleware(OurOwn, routes=listed, prefix=settings.root_path),
         Middleware(PageBase, root_path=settings.root_path),
     ]

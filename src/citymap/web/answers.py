@@ -38,6 +38,8 @@ STATUS_CODES = {
     "key_needs_tls": 403,
     "key_refused": 401,
     "key_scope": 403,
+    "method_not_known": 405,
+    "no_such_address": 404,
     "not_allowed": 403,
     "ngsi_exists": 409,
     "ngsi_no_entity": 404,

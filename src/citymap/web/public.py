@@ -15,6 +15,7 @@ from citymap.web.hardening import Hardening, Limits
 from citymap.web.metrics import Measured, rows
 from citymap.web.paths import doors, routes
 from citymap.web.place import front_page
+from citymap.web.unanswered import unanswered
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -71,7 +72,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 
     starlette = Starlette(
         routes=[Route(prefix + "/", front), *([Route(prefix, front)] if prefix else ()),
-                *routes(settings)]
+                *routes(settings)],
+        exception_handlers={404: unanswered, 405: unanswered},
     )  # fmt: skip
     app: ASGIApp = TilesFirst(SameSite(starlette), settings)
     app = Hardening(
