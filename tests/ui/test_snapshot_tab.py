@@ -54,8 +54,19 @@ def test_differences_are_shown_and_take_effect_when_accepted(town: Workspace, st
     assert found["name"].tolist() == ["本通り"]
     assert "snapshot.accept" in {e.action for e in audit.entries(store)}
     assert at.button(key="accept ledger").disabled
-    at.button(key="rollback ledger").click().run()  # there was nothing before
-    assert at.error
+    assert at.button(key="rollback ledger").disabled  # there was nothing before
+    (path,) = (town.root.parent / "drop").iterdir()
+    path.write_text(path.read_text().replace(json.dumps("本通り"), json.dumps("裏通り")))
+    os.utime(path, (time.time() - 60,) * 2)
+    snapshots.take(town, snapshots.watch(town, "ledger"), Allowed())
+    at = run()
+    at.button(key="accept ledger").click().run()
+    at.button(key="rollback ledger").click().run()
+    assert not at.error
+    found = snapshots.in_effect(town, "ledger")
+    assert found is not None
+    assert found["name"].tolist() == ["本通り"]
+    assert at.button(key="rollback ledger").disabled
 
 
 def test_a_refused_one_is_gone_and_a_look_is_a_job(town: Workspace, store: Store) -> None:

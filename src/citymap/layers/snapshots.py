@@ -365,7 +365,7 @@ def accept(workspace: Workspace, one: Watch) -> Differences:
     with held(_own(workspace, one.id) / ".lock", one.id):
         now, waiting = _waiting(workspace, one)
         target = workspace.layers / f"{one.id}.parquet"
-        previous = _own(workspace, one.id) / "previous.parquet"
+        previous = _previous(workspace, one.id)
         if target.is_file():
             with replacing(previous) as temporary:
                 temporary.write_bytes(target.read_bytes())
@@ -400,6 +400,15 @@ def refuse(workspace: Workspace, one: Watch) -> None:
         _remember(workspace, one.id, refused)
 
 
+def _previous(workspace: Workspace, name: str) -> Path:
+    return _own(workspace, name) / "previous.parquet"
+
+
+def has_previous(workspace: Workspace, name: str) -> bool:
+    """Whether `rollback` has something to go back to."""
+    return _previous(workspace, name).is_file()
+
+
 def rollback(workspace: Workspace, one: Watch) -> None:
     """Put back what was in effect before the last acceptance; what is taken away is not offered again.
 
@@ -407,7 +416,7 @@ def rollback(workspace: Workspace, one: Watch) -> None:
         BadInputError: there is nothing to go back to.
     """
     with held(_own(workspace, one.id) / ".lock", one.id):
-        previous = _own(workspace, one.id) / "previous.parquet"
+        previous = _previous(workspace, one.id)
         if not previous.is_file():
             raise BadInputError("nothing_before", place=one.id)
         current = in_effect(workspace, one.id)

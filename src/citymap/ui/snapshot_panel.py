@@ -62,7 +62,7 @@ def _one(workspace: Workspace, me: Identity, one: Watch) -> None:
     none = now.pending is None
     buttons = (
         (accept, "accept", none, snapshots.accept), (refuse, "refuse", none, snapshots.refuse),
-        (back, "rollback", False, snapshots.rollback),
+        (back, "rollback", not snapshots.has_previous(workspace, one.id), snapshots.rollback),
     )  # fmt: skip
     for place, name, off, act in buttons:
         kind: Literal["primary", "secondary"] = "secondary"
