@@ -21,7 +21,7 @@ from scipy.optimize import linprog
 
 from citymap.errors import BadInputError
 from citymap.evacuation.compare import compare
-from citymap.evacuation.replicates import interval, paired, replicate
+from citymap.evacuation.replicates import COUNTED, interval, paired, replicate, summarised
 from citymap.evacuation.run import run
 from citymap.evacuation.stress.assignment import TURNED_AWAY_S, assign
 from citymap.evacuation.stress.plan import stress
@@ -178,6 +178,20 @@ def test_the_stop_rule_ends_early_and_at_the_same_number(town: Workspace) -> Non
     assert rows == replicate(ready, plan, workers=2)
     low, high = interval([r["stranded"] for r in rows])
     assert (high - low) / 2 <= 15.0
+
+
+def test_no_interval_of_a_count_leaves_nobody_to_everybody() -> None:
+    zeros = dict.fromkeys(COUNTED, 0)
+    rows = [{**zeros, "stranded": 0, "stayed": 100, "mean_travel_min": None},
+            {**zeros, "stranded": 10, "stayed": 90, "mean_travel_min": 3.0}]  # fmt: skip
+    found = summarised(rows, people=100)
+    half = 12.706 * np.sqrt(50 / 2)  # Student's t with one degree of freedom
+    assert interval([0, 10]) == pytest.approx((5 - half, 5 + half), rel=1e-4)
+    assert found["replicates"] == 2
+    assert found["stranded"] == 5
+    assert found["ci95"]["stranded"] == pytest.approx([0, 5 + half], rel=1e-4)
+    assert found["ci95"]["stayed"] == pytest.approx([95 - half, 100], rel=1e-4)
+    assert found["ci95"]["mean_travel_min"] == [3.0, 3.0]
 
 
 def test_pairs_of_common_numbers_tell_plans_apart(town: Workspace, tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from citymap.evacuation.scenario import Scenario
     from citymap.evacuation.town import Town
 
-COUNTED = ("evacuated", "vertical", "stranded", "en_route", "waiting", "stayed", "turned_away",
-           "mean_travel_min")  # fmt: skip
+PEOPLE = ("evacuated", "vertical", "stranded", "en_route", "waiting", "stayed")
+COUNTED = (*PEOPLE, "turned_away", "mean_travel_min")
 LEAST = 8  # replicates before the stop rule may end the work
 
 _held: dict[str, Any] = {}
@@ -163,14 +163,19 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return mean - half, mean + half
 
 
-def summarised(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and 95 % interval of every count over the replicates."""
+def summarised(rows: list[dict[str, Any]], *, people: int) -> dict[str, Any]:
+    """Mean and 95 % interval of every count over the replicates.
+
+    Student's interval knows no bounds, and with few replicates it is wide; what it would say below
+    nobody and above everybody (`people`) is cut off, for no count lies there.
+    """
     out: dict[str, Any] = {"replicates": len(rows), "ci95": {}}
     for name in COUNTED:
         values = [r[name] for r in rows if r[name] is not None]
         if values:
             out[name] = float(np.mean(values))
-            out["ci95"][name] = list(interval(values))
+            most = people if name in PEOPLE else None
+            out["ci95"][name] = np.clip(interval(values), 0, most).tolist()
     return out
 
 

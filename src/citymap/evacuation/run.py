@@ -63,7 +63,7 @@ def run(
             town, scenario, workers=workers, scheduler=scheduler,
             progress=Part(progress, (PREPARING + 1) / steps, 1),
         )  # fmt: skip
-        extra = summarised(rows)
+        extra = summarised(rows, people=town.people.count)
         write_text(out / "replicates.json", json.dumps(rows, indent=1) + "\n")
     else:
         (out / "replicates.json").unlink(missing_ok=True)
