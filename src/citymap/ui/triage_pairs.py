@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -49,14 +50,14 @@ def offer(city: OpenCity, found: Sequence[Row], me: Identity) -> None:
                 say("triage.pair_merge"), key=f"same_{pair.first}_{pair.second}", width="stretch"
             ):
                 triage_report.do(
-                    city, lambda p=pair: desk.merge(who.store(), [p.second], p.first, by=me.name),  # type: ignore[misc]
+                    city, partial(desk.merge, who.store(), [pair.second], pair.first, by=me.name),
                     say("triage.done", count=1),
                 )  # fmt: skip
             if different.button(
                 say("triage.pair_other"), key=f"other_{pair.first}_{pair.second}", width="stretch"
             ):
                 triage_report.do(
-                    city, lambda p=pair: desk.tell_apart(who.store(), p.first, p.second, by=me.name),  # type: ignore[misc]
+                    city, partial(desk.tell_apart, who.store(), pair.first, pair.second, by=me.name),
                     say("triage.done", count=2),
                 )  # fmt: skip
 

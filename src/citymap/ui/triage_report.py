@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -146,9 +147,9 @@ def _states(city: OpenCity, report: Report, me: Identity) -> None:
             type="primary" if to == following[0] else "secondary",
         ):  # fmt: skip
             do(
-                city, lambda to=to: desk.move(  # type: ignore[misc]
-                    who.store(), [report.id], to, by=me.name, version=report.version
-                ), say("triage.done", count=1),
+                city,
+                partial(desk.move, who.store(), [report.id], to, by=me.name, version=report.version),
+                say("triage.done", count=1),
             )  # fmt: skip
 
 
@@ -172,9 +173,8 @@ def _photos(city: OpenCity, report: Report, me: Identity) -> None:
         if wanted != is_public:
             deed = desk.release_photo if wanted else desk.withdraw_photo
             do(
-                city, lambda deed=deed, n=number: deed(  # type: ignore[misc]
-                    who.store(), city.workspace, report.id, n, by=me.name
-                ), say("triage.done", count=1),
+                city, partial(deed, who.store(), city.workspace, report.id, number, by=me.name),
+                say("triage.done", count=1),
             )  # fmt: skip
 
 
