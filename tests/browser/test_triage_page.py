@@ -105,3 +105,25 @@ def test_on_a_phone_the_table_leaves_room_for_what_stands_below_it(
     assert table and below
     assert table["y"] + table["height"] <= below["y"]
     page.close()
+
+
+@pytest.mark.parametrize(
+    ("lang", "label", "press"),
+    [
+        ("ja", "1 つ 50\u00a0MB まで", "ファイルを選ぶ"),
+        ("en", "Up to 50\u00a0MB each", "Choose files"),
+    ],
+)
+def test_the_field_for_pictures_speaks_the_language_of_the_person(
+    browser: Browser, base: str, lang: str, label: str, press: str
+) -> None:
+    """Streamlit itself says "Upload" and "50MB per file"; what counts is also what is read aloud."""
+    page = browser.new_page()
+    page.goto(f"{base}/damage-reports?lang={lang}")
+    page.locator(".st-key-triage_images summary").click(timeout=60_000)
+    field = page.locator("[data-testid=stFileUploader]")
+    field.get_by_role("button", name=press, exact=True).wait_for()
+    assert label in field.inner_text()
+    assert "per file" not in field.inner_text()
+    assert "Upload" not in field.inner_text()
+    page.close()

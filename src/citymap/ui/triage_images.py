@@ -25,7 +25,7 @@ def show(city: OpenCity, me: Identity) -> None:
         st.caption(say("images.help"))
         turn = st.session_state.get(ROUND, 0)
         endings = ["jpg", "jpeg", "png", "webp"]
-        chosen = uploads.choose(say("images.choose"), endings=endings, key=f"images_{turn}")
+        chosen = uploads.choose(city, say("images.choose"), endings=endings, key=f"images_{turn}")
         listed = in_force(city.workspace)
         category = st.selectbox(
             say("images.category"), [c.code for c in listed.category][::-1],

@@ -32,14 +32,28 @@ class Received:
     name: str
 
 
-def choose(label: str, *, endings: list[str], key: str) -> list[BinaryIO]:
-    """Let a person choose files. `endings` help the browser only: what counts is the content."""
-    return list(st.file_uploader(label, type=endings, accept_multiple_files=True, key=key) or [])
+def choose(city: OpenCity, label: str, *, endings: list[str], key: str) -> list[BinaryIO]:
+    """Let a person choose files. `endings` help the browser only: what counts is the content.
+
+    Streamlit's own words in the field are English: `page.css` puts `upload.choose` on its button
+    and leaves its limit out, which the label says.
+    """
+    st.html(f"<style>:root {{ --cm-choose: {_css_string(say('upload.choose'))}; }}</style>")
+    said = say("upload.label", label=label, mb=_limit_mb(city))
+    return list(st.file_uploader(said, type=endings, accept_multiple_files=True, key=key) or [])
+
+
+def _css_string(text: str) -> str:
+    return '"' + "".join(f"\\{ord(c):x} " for c in text) + '"'
+
+
+def _limit_mb(city: OpenCity) -> int:
+    return Settings(city=city.workspace.root).upload_max_mb
 
 
 def receive(city: OpenCity, chosen: list[BinaryIO], allowed: frozenset[str]) -> list[Received]:
     """Bring chosen files into the city's quarantine; one that is not allowed is said and left out."""
-    limit = Settings(city=city.workspace.root).upload_max_mb * 1_000_000
+    limit = _limit_mb(city) * 1_000_000
     taken = []
     for file in chosen:
         name = PurePath(getattr(file, "name", "") or "").name[:LONGEST_NAME]
