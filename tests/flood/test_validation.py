@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from citymap import cli
 from citymap.flood.cases import dam_break, travelling_wave
-from citymap.flood.validation import CASES, Row
+from citymap.flood.validation import CASES, Row, published
 from citymap.i18n import catalogue
 
 DOCS = Path(__file__).parents[2] / "docs" / "flood.md"
@@ -43,6 +43,18 @@ def test_every_case_of_the_environment_agency_says_what_was_reconstructed() -> N
             line.startswith(f"| EA {number} ") and line.count("|") == 4
             for line in told.splitlines()
         )
+
+
+def test_every_case_says_what_others_published_or_that_we_know_of_none() -> None:
+    for name in CASES.load():
+        for lang in ("ja", "en"):
+            assert published(name, lang)
+    assert published("none", "en") is None
+    table = DOCS.read_text(encoding="utf-8").partition("| 公表値 / published |")[2]
+    rows = [row.strip("|").split("|") for row in table.splitlines()[2:] if row.startswith("|")]
+    for row in rows[: len(CASES.load())]:
+        assert len(row) == 4
+        assert row[2].strip()
 
 
 def test_what_the_scheme_cannot_do_is_shown_as_failing() -> None:
@@ -77,6 +89,7 @@ def test_the_command_lists_draws_and_fails_on_a_surprise(
     assert done.exit_code == 0, done.output
     rows = json.loads(done.stdout)
     assert {r["expected_fail"] for r in rows} == {True, False}
+    assert all("Neal et al. 2012" in r["published"] for r in rows)
     etree.parse(tmp_path / "dam_break.svg")
     surprise = Row("dam_break", "m", 5.0, 0.0, (0, 1))
     monkeypatch.setitem(CASES._items, "dam_break", lambda: ([surprise], []))

@@ -76,13 +76,6 @@ def _said(summary: dict[str, Any], out: Path) -> str:
     return "\n".join(lines)
 
 
-def _reconstructed(case: str, lang: str) -> str | None:
-    """Which inputs of a case are ours, not published; None where all are."""
-    key = f"flood.reconstructed.{case}"
-    said = t(key, lang)
-    return None if said == key else said
-
-
 @flood.command("validate")
 def validate(
     case: Annotated[
@@ -98,7 +91,7 @@ def validate(
     from citymap.flood import compiled
     from citymap.flood.plots import draw
     from citymap.flood.run import prepare_kernels
-    from citymap.flood.validation import CASES
+    from citymap.flood.validation import CASES, published, reconstructed
     from citymap.flood.validation import validate as run_cases
 
     with cli.command(json=json) as progress:
@@ -113,7 +106,10 @@ def validate(
         if plots is not None:
             draw(curves, plots)
         if json:
-            told = [{**r.as_dict(), "reconstructed": _reconstructed(r.case, "en")} for r in rows]
+            told = [
+                {**r.as_dict(), "published": published(r.case, "en"), "reconstructed": reconstructed(r.case, "en")}
+                for r in rows
+            ]  # fmt: skip
             typer.echo(jsonlib.dumps(told, ensure_ascii=False))
         else:
             lang = terminal_language()
@@ -128,7 +124,9 @@ def validate(
                     f"{sign}  {r.case}: {r.measure} = {r.value:.4g} {r.unit}  [{low:g}, {high:g}]"
                 )
             for name in dict.fromkeys(r.case for r in rows):
-                if (inputs := _reconstructed(name, lang)) is not None:
+                if (figure := published(name, lang)) is not None:
+                    typer.echo(t("flood.validation.published", lang, case=name, figure=figure))
+                if (inputs := reconstructed(name, lang)) is not None:
                     typer.echo(t("flood.validation.reconstructed", lang, case=name, inputs=inputs))
         if not all(r.as_expected for r in rows):
             raise typer.Exit(1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from citymap.flood.solver import Scheme
+from citymap.i18n import t
 from citymap.model.validation import Row, results
 from citymap.registry import Registry
 
@@ -14,7 +15,17 @@ if TYPE_CHECKING:
     from citymap.progress import Progress
 
 
-__all__ = ["CASES", "SCHEMES", "Curve", "Result", "Row", "case", "validate"]
+__all__ = [
+    "CASES",
+    "SCHEMES",
+    "Curve",
+    "Result",
+    "Row",
+    "case",
+    "published",
+    "reconstructed",
+    "validate",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +60,18 @@ def validate(
         rows += found
         curves += drawn
     return rows, curves
+
+
+def reconstructed(case_id: str, lang: str) -> str | None:
+    """Which inputs of a case are ours, not published; None where all are."""
+    return _text(f"flood.reconstructed.{case_id}", lang)
+
+
+def published(case_id: str, lang: str) -> str | None:
+    """What others have published for a case, with its source, or that we know of no figure."""
+    return _text(f"flood.published.{case_id}", lang)
+
+
+def _text(key: str, lang: str) -> str | None:
+    said = t(key, lang)
+    return None if said == key else said
