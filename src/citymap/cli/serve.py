@@ -202,35 +202,24 @@ def serve(
     open_to_me, keeper = _prepare(
         where, host, single_user, behind_proxy=bool(trusted_proxy), lang=lang, say=say
     )
-    environment = {
-        **os.environ,
-        "CITYMAP_CITY": str(workspace.root),
-        "CITYMAP_ROOT_PATH": root_path,
-        "STREAMLIT_SERVER_BASE_URL_PATH": "",  # the prefix is ours (citymap.ui.asgi.Prefixed)
-        "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
-        "STREAMLIT_SERVER_MAX_UPLOAD_SIZE": str(Settings(city=workspace.root).upload_max_mb),
-    }
-    if single_user is not None:
-        environment["CITYMAP_SINGLE_USER"] = str(single_user).lower()
-    if store:
-        environment["CITYMAP_STORE"] = store
-    if trusted_proxy:
-        environment["CITYMAP_TRUSTED_PROXY"] = trusted_proxy
-    scheme = "https" if tls_cert else "http"
-    shown = WILDCARDS.get(host, host)
-    shown = f"[{shown}]" if ":" in shown else shown
-    prefix = root_path.rstrip("/")
+    environment = _environment(
+        workspace, root_path=root_path, single_user=single_user, store=store,
+        trusted_proxy=trusted_proxy,
+    )  # fmt: skip
     more = [
         *(("--tls-cert", str(tls_cert)) if tls_cert else ()),
         *(("--tls-key", str(tls_key)) if tls_key else ()),
         *(("--trusted-proxy", trusted_proxy) if trusted_proxy else ()),
     ]
-
-    def served(name: str, number: int, count: int) -> Served:
-        arguments = [name, "--host", host, "--port", str(number), "--workers", str(count), *more]
-        return Served(name, arguments, environment, f"{scheme}://{shown}:{number}{prefix}/")
-
-    both = [served("public", port, workers), served("staff", staff_port, 1)]
+    both = [
+        Served(
+            name,
+            [name, "--host", host, "--port", str(number), "--workers", str(count), *more],
+            environment,
+            _url(host, number, root_path, encrypted=tls_cert is not None),
+        )
+        for name, number, count in (("public", port, workers), ("staff", staff_port, 1))
+    ]
     everything = [
         *both,
         *(Served("worker", ["worker"], environment, "") for _ in range(job_workers)),
@@ -253,13 +242,51 @@ def serve(
                     webbrowser.open(both[0].url)
                 _watch(everything, stopping, lang, say, keeper)
         finally:
-            for one in everything:
-                one.ask_to_stop()
-            until = time.monotonic() + STOP_S
-            for one in everything:
-                one.wait_stopped(until)
+            _stop(everything)
         keeper.store.close()
     say(t("serve.stopped", lang))
+
+
+def _environment(
+    workspace: Workspace,
+    *,
+    root_path: str,
+    single_user: bool | None,
+    store: str | None,
+    trusted_proxy: str | None,
+) -> dict[str, str]:
+    """What the processes are told; the rest they find in the city and in our own environment."""
+    told = {
+        **os.environ,
+        "CITYMAP_CITY": str(workspace.root),
+        "CITYMAP_ROOT_PATH": root_path,
+        "STREAMLIT_SERVER_BASE_URL_PATH": "",  # the prefix is ours (citymap.ui.asgi.Prefixed)
+        "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
+        "STREAMLIT_SERVER_MAX_UPLOAD_SIZE": str(Settings(city=workspace.root).upload_max_mb),
+    }
+    if single_user is not None:
+        told["CITYMAP_SINGLE_USER"] = str(single_user).lower()
+    if store:
+        told["CITYMAP_STORE"] = store
+    if trusted_proxy:
+        told["CITYMAP_TRUSTED_PROXY"] = trusted_proxy
+    return told
+
+
+def _url(host: str, port: int, root_path: str, *, encrypted: bool) -> str:
+    """Where a browser on this machine finds a process that listens there."""
+    shown = WILDCARDS.get(host, host)
+    shown = f"[{shown}]" if ":" in shown else shown
+    return f"{'https' if encrypted else 'http'}://{shown}:{port}{root_path.rstrip('/')}/"
+
+
+def _stop(served: list[Served]) -> None:
+    """All at once: ask every one, then wait for them together."""
+    for one in served:
+        one.ask_to_stop()
+    until = time.monotonic() + STOP_S
+    for one in served:
+        one.wait_stopped(until)
 
 
 @contextmanager
@@ -300,11 +327,7 @@ def _watch(
     while not stopping.wait(0.5):
         if keeper.damaged():
             say(t("serve.repairing", lang))
-            for one in served:
-                one.ask_to_stop()
-            until = time.monotonic() + STOP_S
-            for one in served:
-                one.wait_stopped(until)
+            _stop(served)
             keeper.repair()
             say(t("serve.repaired", lang))
             for one in served:

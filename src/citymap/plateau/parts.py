@@ -6,7 +6,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -37,7 +37,6 @@ class FileReport:
     counts: dict[str, int] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     images: int = 0
-    images_missing: int = 0
     unknown_codes: int = 0
 
 
@@ -95,7 +94,8 @@ def read_report(folder: Path) -> FileReport | None:
     except (OSError, ValueError):
         return None
     data["skipped"] = [Skipped(**s) for s in data["skipped"]]
-    return FileReport(**data)
+    known = {f.name for f in fields(FileReport)}  # an older version may have kept more
+    return FileReport(**{k: v for k, v in data.items() if k in known})
 
 
 def most_common_city(part: Path) -> str | None:
