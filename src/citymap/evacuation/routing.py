@@ -157,31 +157,22 @@ class Router:
         seconds, node, goal = min(ways)
         if not np.isfinite(seconds):
             return NoRoute("no_way")
-        legs: list[tuple[int, float]] = []  # edge * 2 + direction, metres along it
-        points = [np.column_stack([ox, oy])]
+        onward: list[int] = []
+        enter = begin
         if node >= 0:
             goal = int(label[node]) % len(kept)
-            stop = 0.0 if node == network.u[mine] else float(network.length_m[mine])
-            points.append(_piece(network, mine, begin, stop))
-            legs.append((2 * mine + (stop < begin), abs(stop - begin)))
-            while next_link[node] >= 0:
-                link = int(next_link[node])
-                line = network.line(link >> 1)
-                points.append(line[::-1] if link & 1 else line)
-                legs.append((link, float(network.length_m[link >> 1])))
-                node = int(network.u[link >> 1] if link & 1 else network.v[link >> 1])
-            enter = 0.0 if label[node] < len(kept) else float(network.length_m[edge[goal]])
-        else:
-            enter = begin
-        points.append(_piece(network, int(edge[goal]), enter, float(at[goal])))
-        legs.append((2 * int(edge[goal]) + bool(at[goal] < enter), abs(float(at[goal]) - enter)))
+            onward, last_node = _links(network, next_link, node)
+            enter = 0.0 if label[last_node] < len(kept) else float(network.length_m[edge[goal]])
+        legs, lines = _legs(
+            network, (mine, begin, node), onward, (int(edge[goal]), enter, float(at[goal]))
+        )
         off = float(here.off_m[0]) + float(there.off_m[kept[goal]])
         length = off + sum(m for _, m in legs)
         minutes = off / speed_m_s + sum(
             dry[link] * m / network.length_m[link >> 1] for link, m in legs
         )
         water = 0.0 if wet is None else sum(m for link, m in legs if wet[link >> 1])
-        way = np.concatenate(points)
+        way = np.concatenate([np.column_stack([ox, oy]), *lines])
         way = way[np.concatenate([[True], (np.abs(np.diff(way, axis=0)) > 1e-6).any(axis=1)])]
         wx, wy = crs.unproject(way[:, 0], way[:, 1], network.epsg)
         chosen = goals[int(kept[goal])]
@@ -196,6 +187,44 @@ def _metres(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     x, y = crs.project(np.asarray(lon, float), np.asarray(lat, float), network.epsg)
     return np.atleast_1d(x), np.atleast_1d(y)
+
+
+def _links(network: Network, next_link: NDArray[np.int32], node: int) -> tuple[list[int], int]:
+    """The links from a node to the edge of its goal, and the node where they end."""
+    links = []
+    while next_link[node] >= 0:
+        link = int(next_link[node])
+        links.append(link)
+        node = int(network.u[link >> 1] if link & 1 else network.v[link >> 1])
+    return links, node
+
+
+def _legs(
+    network: Network,
+    first: tuple[int, float, int],
+    onward: Sequence[int],
+    last: tuple[int, float, float],
+) -> tuple[list[tuple[int, float]], list[NDArray[np.float64]]]:
+    """The ways in order as (link, metres along it), and their lines.
+
+    `first` is the edge of the place, the metres along it where one begins, and the node one makes
+    for (-1: the goal lies on the same edge); `last` the edge of the goal, where one enters it, and
+    where one leaves it.
+    """
+    mine, begin, node = first
+    edge, enter, leave = last
+    legs, lines = [], []
+    if node >= 0:
+        stop = 0.0 if node == network.u[mine] else float(network.length_m[mine])
+        lines.append(_piece(network, mine, begin, stop))
+        legs.append((2 * mine + (stop < begin), abs(stop - begin)))
+    for link in onward:
+        line = network.line(link >> 1)
+        lines.append(line[::-1] if link & 1 else line)
+        legs.append((link, float(network.length_m[link >> 1])))
+    lines.append(_piece(network, edge, enter, leave))
+    legs.append((2 * edge + (leave < enter), abs(leave - enter)))
+    return legs, lines
 
 
 def _piece(network: Network, edge: int, begin_m: float, end_m: float) -> NDArray[np.float64]:

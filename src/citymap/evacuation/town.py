@@ -86,20 +86,14 @@ def prepare(
     progress = progress or Quiet()
     given, epsg = scenario.evacuation, workspace.city().epsg
     progress.update(0, 6, "network")
-    path = scenario.path(given.network, workspace.root)
-    if path.resolve() == workspace.roads.resolve():
-        network = read_roads(workspace, epsg=epsg)
-    else:
-        network = read_lines(path, epsg=epsg, terrain_path=workspace.terrain)
-    inputs = {"network": path}
+    inputs = {"network": scenario.path(given.network, workspace.root)}
+    network = _network(inputs["network"], workspace, given, epsg=epsg)
     barriers = read_barriers(workspace, epsg=epsg)
-    for extra in given.extra_paths:
-        network = _with_path(network, np.array(extra.line, float), extra.width_m)
     progress.update(1, 6, "homes")
     homes = read_homes(workspace, epsg=epsg)
     inputs["buildings"] = workspace.buildings
     if _apart(network, homes):
-        raise BadInputError("evacuation_network_elsewhere", place=path.name)
+        raise BadInputError("evacuation_network_elsewhere", place=inputs["network"].name)
     shelter_path = scenario.path(given.shelters, workspace.root)
     inputs["shelters"] = shelter_path
     shelters = read_shelters(shelter_path, given, homes, epsg=epsg)
@@ -129,40 +123,64 @@ def prepare(
             why=_why_not(shelters),
         )
     stop[~shelters.usable] = -1
-    orders = given.order_time_h
-    latest = max(orders.values(), default=0.0) if isinstance(orders, dict) else orders
-    if latest >= horizon_h:
+    if _latest_order_h(given) >= horizon_h:
         raise BadInputError(
-            "evacuation_order_too_late", place=scenario.scenario.name or None, order=f"{latest:g}",
-            end=f"{horizon_h:g}",
+            "evacuation_order_too_late", place=scenario.scenario.name or None,
+            order=f"{_latest_order_h(given):g}", end=f"{horizon_h:g}",
         )  # fmt: skip
     progress.update(3, 6, "homes")
     homes = homes.joined(Joiner(network, barriers=barriers))
     progress.update(4, 6, "people")
     everybody, told = crowd.NOBODY, 0
     if populated:
-        counts = _counts(scenario, workspace, homes, epsg, inputs)
-        if not counts.any():
-            raise BadInputError(
-                "evacuation_nobody", place=inputs.get("population", workspace.buildings).name
-            )
-        told = int(counts[:, : crowd.UNTOLD].sum())
-        everybody = crowd.populate(counts, stream(scenario.scenario.seed, 0, "people"))
+        everybody, told = _people(scenario, workspace, homes, epsg, inputs)
     progress.update(5, 6, "closures")
     shut, closures = _shut(workspace, network, given.start, horizon_h)
     inputs |= {
         f"closures {p.relative_to(workspace.root).as_posix()}": p for p in closure_files(workspace)
     }
-    assert homes.attached is not None  # noqa: S101  (joined above)
+    town = Town(
+        network, homes, everybody, shelters, stop, np.nan_to_num(there.off_m), water, tuple(shut),
+        horizon_h * 3600,
+    )  # fmt: skip
+    town.notes.update(
+        _notes(town), ages_given=told, closures=closures,
+        inputs={k: {"file": p.name, "sha256": _digest(p)} for k, p in sorted(inputs.items())
+                if p.is_file()},
+        latest_order_after_flood=_latest_order_h(given) * 3600 >= _first_wet_s(water),
+    )  # fmt: skip
+    progress.update(6, 6, "ready")
+    return town
+
+
+def _network(path: Path, workspace: Workspace, given: Evacuation, *, epsg: int) -> Network:
+    """The city's roads or those of another file, and the paths that the scenario adds."""
+    if path.resolve() == workspace.roads.resolve():
+        network = read_roads(workspace, epsg=epsg)
+    else:
+        network = read_lines(path, epsg=epsg, terrain_path=workspace.terrain)
+    for extra in given.extra_paths:
+        network = _with_path(network, np.array(extra.line, float), extra.width_m)
+    return network
+
+
+def _latest_order_h(given: Evacuation) -> float:
+    orders = given.order_time_h
+    return max(orders.values(), default=0.0) if isinstance(orders, dict) else orders
+
+
+def _notes(town: Town) -> dict[str, Any]:
+    """What the summary says of the town itself."""
+    network, homes, shelters, water = town.network, town.homes, town.shelters, town.water
+    assert homes.attached is not None  # noqa: S101  (`prepare` has joined them)
     components = network.component_sizes()
-    notes: dict[str, Any] = {
+    return {
         "network": {
             "nodes": network.nodes, "edges": network.edges, "components": len(components),
             "largest_component": components[0], "bridges": int(network.bridge.sum()),
             "underpasses": int(network.underpass.sum()),
             **{n: int(getattr(network.repairs, n)) for n in network.repairs.__slots__},
         },
-        "ages_given": told,
         "homes_off_network": int((homes.attached.edge < 0).sum()),
         "homes_across_barrier": int(homes.attached.across.sum()),
         "edges_outside_flood": water.outside,
@@ -175,19 +193,7 @@ def prepare(
             i for i, c, u in zip(shelters.id, shelters.capacity_from, shelters.usable, strict=True)
             if u and c != "given"
         ],
-        "closures": closures,
-        "inputs": {k: {"file": p.name, "sha256": _digest(p)} for k, p in sorted(inputs.items())
-                   if p.is_file()},
-        "latest_order_after_flood": bool(
-            len(water.times_s) > 1 and water.row.max(initial=-1) >= 0
-            and latest * 3600 >= _first_wet_s(water)
-        ),
     }  # fmt: skip
-    progress.update(6, 6, "ready")
-    return Town(
-        network, homes, everybody, shelters, stop, np.nan_to_num(there.off_m), water, tuple(shut),
-        horizon_h * 3600, notes,
-    )  # fmt: skip
 
 
 def _apart(network: Network, homes: Homes) -> bool:
@@ -208,6 +214,9 @@ def _why_not(shelters: Shelters) -> tuple[Word, ...]:
 
 
 def _first_wet_s(water: Water) -> float:
+    """When the first road is wet; infinite where none ever is."""
+    if len(water.times_s) < 2 or water.row.max(initial=-1) < 0:
+        return float("inf")
     wet = (water.depth_m > 0.1).any(axis=1)
     return float(water.times_s[int(wet.argmax())]) if wet.any() else float("inf")
 
@@ -222,6 +231,23 @@ def _with_path(network: Network, lon_lat: NDArray[np.float64], width_m: float) -
     points[0] = network.x[nodes[0]], network.y[nodes[0]]
     points[-1] = network.x[nodes[1]], network.y[nodes[1]]
     return with_edge(network, int(nodes[0]), int(nodes[1]), points, width_m=width_m)
+
+
+def _people(
+    scenario: Scenario, workspace: Workspace, homes: Homes, epsg: int, inputs: dict[str, Path]
+) -> tuple[People, int]:
+    """The people of the scenario, and how many of them the files give an age.
+
+    Raises:
+        BadInputError: there is nobody.
+    """
+    counts = _counts(scenario, workspace, homes, epsg, inputs)
+    if not counts.any():
+        raise BadInputError(
+            "evacuation_nobody", place=inputs.get("population", workspace.buildings).name
+        )
+    told = int(counts[:, : crowd.UNTOLD].sum())
+    return crowd.populate(counts, stream(scenario.scenario.seed, 0, "people")), told
 
 
 def _counts(
