@@ -61,7 +61,7 @@ def anything(seed: int, rows: int, columns: int) -> Case:
     points = []
     for _ in range(rng.integers(4)):
         j, i = ground[rng.integers(len(ground))]
-        kind = int(rng.choice([k.DISCHARGE, k.WEIR, k.PUMP, k.LEVEL]))
+        kind = int(rng.choice([k.DISCHARGE, k.WEIR, k.PUMP, k.LEVEL, k.FREE]))
         level = Series(np.array([0.0, 40]), z[j, i] + rng.uniform(-1, 5, 2), 2.0, 5.0)
         flow = Series(np.array([0.0, 5, 30]), np.array([0, 1, 0]) * rng.uniform(0, 0.2) * cell**2)
         s = level if kind in {k.WEIR, k.LEVEL} else flow

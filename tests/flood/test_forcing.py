@@ -14,7 +14,7 @@ from test_run import CELL, COLUMNS, ROWS, terrain, write
 
 from citymap import crs
 from citymap.errors import BadInputError
-from citymap.flood import ground
+from citymap.flood import forcing, ground
 from citymap.flood import run as runs
 from citymap.flood.scenario import read
 from citymap.model.columns import BASE
@@ -101,6 +101,41 @@ def test_an_open_side_lets_the_flood_out(tmp_path: Path) -> None:
             tmp_path,
             '[[flood.boundary]]\nside="south"\ntype="open"\n[[flood.boundary]]\nside="south"\ntype="wall"',
         )
+
+
+@pytest.mark.parametrize("scheme", ["inertial", "hllc"])
+def test_the_side_of_a_terrain_that_lies_askew_is_where_its_ground_ends(
+    tmp_path: Path, scheme: str
+) -> None:
+    y, x = np.mgrid[0:ROWS, 0:COLUMNS]
+    askew = (y + 0.1 * x > 7) & (y + 0.1 * x < 42) & (x - 0.1 * y > 2) & (x - 0.1 * y < 54)
+    terrain(tmp_path / "terrain.tif", np.where(askew, 20 - 0.05 * y, np.nan))
+    head = HEAD + f'initial_depth_m = 0.3\nscheme = "{scheme}"\n'
+    side = '[[flood.boundary]]\nside = "{}"\ntype = "{}"\n'
+    closed = run(tmp_path, "", head)
+    assert closed["outflow_m3"] == 0
+    south = run(tmp_path, side.format("south", "open"), head)
+    assert 0.1 * south["initial_m3"] < south["outflow_m3"] < 0.9 * south["initial_m3"]
+    assert abs(south["mass_error_m3"]) < 1e-6 * south["initial_m3"]
+    assert south["max_depth_m"] < closed["max_depth_m"]
+    assert run(tmp_path, side.format("north", "open"), head)["outflow_m3"] < south["outflow_m3"]
+    tide = run(tmp_path, side.format("south", "stage") + "stage_m = [[0, 19.5]]", head)
+    assert tide["inflow_m3"] > 1000
+    assert tide["max_depth_m"] < 20 - (20 - 0.05 * ROWS)
+
+
+def test_ground_behind_a_building_is_not_the_side(flat: Path) -> None:
+    land = ground.read_terrain(flat / "terrain.tif", cell_m=None, epsg=None)
+    land.elevation_m[-3:, :] = np.nan
+    land.elevation_m[:, :2] = np.nan
+    land.building = np.zeros(land.shape, bool)
+    land.building[-3, 10:20] = True
+    for name, wanted in (("south", ROWS - 4), ("west", 2), ("north", 0), ("east", COLUMNS - 1)):
+        row, column, behind = forcing._outermost(land, forcing.SIDES[name])
+        assert set((row if name in {"south", "north"} else column).tolist()) == {wanted}
+        assert (behind == 5).all()
+        if name == "south":
+            assert sorted(column.tolist()) == [*range(2, 10), *range(20, COLUMNS)]
 
 
 def test_roughness_from_a_raster_and_by_land_use(flat: Path) -> None:

@@ -209,38 +209,72 @@ def _opened(s: Series, start: float, grow: float) -> Series:
     return Series(t, v)
 
 
-def edges(scenario: Scenario, ground: Ground) -> list[Edge]:
-    """Sides of the grid with a held level or free outflow.
+def sides(scenario: Scenario, ground: Ground) -> tuple[list[Edge], list[Points]]:
+    """Sides with a held level or free outflow: cells on the rim of the grid, and those inside it.
+
+    Seen from its side the terrain of a city ends before the grid does, for its sheets lie askew in the
+    plane: there the last ground before the void is the side.
 
     Raises:
         BadInputError: a side named twice.
     """
-    found: list[Edge] = []
+    edges: list[Edge] = []
+    inside: list[Points] = []
     seen: set[str] = set()
-    z = ground.elevation_m
-    for n, boundary in enumerate(scenario.flood.boundary):
+    for number, boundary in enumerate(scenario.flood.boundary):
         if boundary.side is None:
             continue
+        field = f"flood.boundary.{number}"
         if boundary.side in seen:
-            raise BadInputError("flood_side_twice", place=f"flood.boundary.{n}", side=boundary.side)
+            raise BadInputError("flood_side_twice", place=field, side=boundary.side)
         seen.add(boundary.side)
         if boundary.type == "wall":
             continue
         side = SIDES[boundary.side]
-        rim = (z[:, 0], z[:, -1], z[0], z[-1])[side]
-        inner = (z[:, 1], z[:, -2], z[1], z[-2])[side] if min(z.shape) > 1 else rim
-        cells = np.flatnonzero(np.isfinite(rim)).astype(np.int64)
+        row, column, behind = _outermost(ground, side)
+        z = ground.elevation_m[row, column]
+        rim = (column == 0, column == ground.shape[1] - 1, row == 0, row == ground.shape[0] - 1)[
+            side
+        ]
+        along = (row if side < 2 else column)[rim]
         if boundary.type == "stage":
-            s = series(scenario, boundary.stage_m or [], f"flood.boundary.{n}.stage_m")
-            found.append(Edge(k.EDGE_STAGE, side, cells, s))
+            s = series(scenario, boundary.stage_m or [], f"{field}.stage_m")
+            edges.append(Edge(k.EDGE_STAGE, side, along, s))
+            inside.append(Points(k.LEVEL, row[~rim], column[~rim], np.ones(int((~rim).sum())), s))
+            continue
+        if boundary.slope is not None:
+            slope = np.full(z.size, boundary.slope)
         else:
-            if boundary.slope is not None:
-                slope = np.full(cells.size, boundary.slope)
-            else:
-                fall = np.nan_to_num((inner[cells] - rim[cells]) / ground.cell_m, nan=0.0)
-                slope = np.maximum(fall, LEAST_SLOPE)
-            found.append(Edge(k.EDGE_OPEN, side, cells, None, slope))
-    return found
+            slope = np.maximum(np.nan_to_num((behind - z) / ground.cell_m, nan=0.0), LEAST_SLOPE)
+        n = np.broadcast_to(np.asarray(ground.manning_n), ground.shape)[row, column]
+        edges.append(Edge(k.EDGE_OPEN, side, along, None, slope[rim]))
+        part = ground.cell_m * np.sqrt(slope) / n
+        nothing = Series(np.zeros(1), np.zeros(1))
+        inside.append(Points(k.FREE, row[~rim], column[~rim], part[~rim], nothing))
+    return [e for e in edges if e.cells.size], [p for p in inside if p.row.size]
+
+
+def _outermost(
+    ground: Ground, side: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Rows and columns of the first ground seen from a side (a building there hides it).
+
+    Also the height of the next cell behind each (NaN where it has none).
+    """
+    wall = np.isnan(ground.elevation_m)
+    void = wall if ground.building is None else wall & ~ground.building
+    axis, backwards = (1, side == 1) if side < 2 else (0, side == 3)
+    lines = np.moveaxis(~void, axis, 1)
+    lines = lines[:, ::-1] if backwards else lines
+    line = np.flatnonzero(lines.any(axis=1))
+    first = lines[line].argmax(axis=1)
+    inner = np.minimum(first + 1, lines.shape[1] - 1)
+    if backwards:
+        first, inner = lines.shape[1] - 1 - first, lines.shape[1] - 1 - inner
+    row, column = (line, first) if axis == 1 else (first, line)
+    behind = ground.elevation_m[(line, inner) if axis == 1 else (inner, line)]
+    open_ = ~wall[row, column]
+    return row[open_].astype(np.int64), column[open_].astype(np.int64), behind[open_]
 
 
 def _shed(ground: Ground, wet: NDArray[np.bool_] | None = None) -> NDArray[np.float32] | None:

@@ -54,8 +54,8 @@ def setup(scenario: Scenario, land: Ground) -> solver.Solver:
         precision=flood.precision, threads=threads(), porosity=land.porosity,
         scheme=flood.scheme,
     )  # fmt: skip
-    made.points = forcing.points(scenario, land)
-    made.edges = forcing.edges(scenario, land)
+    made.edges, inside = forcing.sides(scenario, land)
+    made.points = [*forcing.points(scenario, land), *inside]
     made.arrival_m, made.duration_m = flood.arrival_depth_m, flood.duration_depth_m
     return made
 

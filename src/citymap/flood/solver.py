@@ -57,9 +57,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """Cells where water enters or leaves: `kind` of `kernels.sources` (DISCHARGE, WEIR, PUMP, LEVEL).
+    """Cells where water enters or leaves: `kind` of `kernels.sources` (DISCHARGE, WEIR, PUMP, LEVEL, FREE).
 
-    `part` is the cell's part of a discharge or pump, its width in metres of a breach.
+    `part` is the cell's part of a discharge or pump, its width in metres of a breach, width · √slope / n
+    of free outflow.
     """
 
     kind: int

@@ -248,7 +248,7 @@ def advance(
 ):  # fmt: skip
     """As `steps.advance`; `clock[5]` is the greatest sum of wave speeds |u| + |v| + 2c (m/s)."""
     columns = z.shape[1]
-    one = np.ones((1, 1))
+    one, held = np.ones((1, 1)), np.zeros(point_kind.size)
     rained = rain_t.size > 0
     for _ in range(max_steps):
         t = clock[0]
@@ -289,10 +289,17 @@ def advance(
                 add = amount
                 totals[sources.RAIN] += add * rain_open
         if point_kind.size:
+            for p in range(point_kind.size):
+                held[p] = h[point_row[p], point_column[p]]
             sources.enter_points(
                 t, dt, z, h, one, 1.0, point_kind, point_row, point_column, point_part, point_series,
                 point_carry, series_t, series_v, series_n, series_grow, cell, totals,
             )  # fmt: skip
+            for p in range(point_kind.size):  # water that is taken out takes its momentum along
+                j, i = point_row[p], point_column[p]
+                if h[j, i] < held[p]:
+                    hu[j, i] *= h[j, i] / held[p]
+                    hv[j, i] *= h[j, i] / held[p]
         if edge_kind.size:
             _rims(
                 t, z, h, gn2, edge_kind, edge_side, edge_row, edge_column, edge_series, edge_slope, series_t,

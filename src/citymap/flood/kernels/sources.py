@@ -7,7 +7,7 @@ from numba import njit
 
 from citymap.flood.kernels.counts import counted, counted_depth, whole
 
-DISCHARGE, WEIR, PUMP, LEVEL = 0, 1, 2, 3  # kinds of points
+DISCHARGE, WEIR, PUMP, LEVEL, FREE = 0, 1, 2, 3, 4  # kinds of points
 EDGE_STAGE, EDGE_OPEN = 0, 1  # kinds of edges
 IN, OUT, RAIN, WANTED_IN = 0, 1, 2, 3  # volumes in `totals`: m · cells, and what was asked for
 
@@ -74,9 +74,10 @@ def enter_points(
     t, dt, z, h, swell, unit, point_kind, point_row, point_column, point_part, point_series, point_carry,
     series_t, series_v, series_n, series_grow, cell, totals,
 ):  # fmt: skip
-    """Inflows, breaches, pumps and held levels: change `h` and account for every count.
+    """Inflows, breaches, pumps, held levels and free outflow: change `h` and account for every count.
 
-    `point_part`: the cell's part of a discharge, its width of a breach (m) or its part of a pump.
+    `point_part`: the cell's part of a discharge, its width of a breach (m), its part of a pump, or
+    width · √S / n of free outflow.
     """
     area = cell * cell
     last, amount = -1, 0.0
@@ -109,6 +110,8 @@ def enter_points(
                 want = min(want, max(0.0, 0.5 * room) / stretch)
             else:
                 want = max(want, min(0.0, 0.5 * room) / stretch, -0.5 * depth / stretch)
+        elif kind == FREE:  # Manning's flow at the bed slope: q = h^(5/3) √S / n
+            want = -point_part[p] * depth ** (5.0 / 3.0) * dt / area / stretch
         else:
             level = value_at(series_t[s], series_v[s], n, t + dt)
             want = (max(0.0, level - z[j, i] * unit) - depth) / stretch
