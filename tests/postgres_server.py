@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,3 +138,15 @@ def server() -> Iterator[Server]:
             running.stop()
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def or_skip() -> Iterator[Server]:
+    """The body of a fixture: a new cluster, or the test skipped with the reason."""
+    import pytest
+
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(server())
+        except CannotStartError as why:
+            pytest.skip(f"no PostgreSQL server can be started: {why}")
+        yield running

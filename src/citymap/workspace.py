@@ -323,3 +323,17 @@ def write_table(path: Path, table: pa.Table, declared: Table) -> None:
         pq.write_table(
             table, temporary, compression="zstd", row_group_size=32768, write_page_checksum=True
         )
+
+
+def city_at(folder: Path | None) -> Workspace:
+    """The city of a folder that a setting names.
+
+    Raises:
+        BadInputError: no folder is named, or it holds no city yet.
+    """
+    if folder is None:
+        raise BadInputError("no_city")
+    found = Workspace(folder)
+    if not found.exists():
+        raise BadInputError("not_a_city", path=found.root)
+    return found

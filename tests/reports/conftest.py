@@ -18,13 +18,7 @@ from citymap.workspace import Workspace
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[postgres_server.Server]:
-    try:
-        running = postgres_server.server()
-        server = running.__enter__()
-    except postgres_server.CannotStartError as why:
-        pytest.skip(f"no PostgreSQL server can be started: {why}")
-    yield server
-    running.__exit__(None, None, None)
+    yield from postgres_server.or_skip()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

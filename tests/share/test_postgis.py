@@ -22,13 +22,7 @@ VIEWS = {"buildings": 30, "exposure_combined": 30, "hazard_river_l2": 2, "shelte
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[postgres_server.Server]:
-    try:
-        running = postgres_server.server()
-        found = running.__enter__()
-    except postgres_server.CannotStartError as why:
-        pytest.skip(f"no PostgreSQL server can be started: {why}")
-    yield found
-    running.__exit__(None, None, None)
+    yield from postgres_server.or_skip()
 
 
 @pytest.fixture

@@ -17,13 +17,7 @@ from citymap.store import Store, accounts, open_store
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[postgres_server.Server]:
-    try:
-        running = postgres_server.server()
-        server = running.__enter__()
-    except postgres_server.CannotStartError as why:
-        pytest.skip(f"no PostgreSQL server can be started: {why}")
-    yield server
-    running.__exit__(None, None, None)
+    yield from postgres_server.or_skip()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -241,24 +241,31 @@ def write_shelters(path: Path, sites: Sequence[Site], flooding: Flooding) -> int
     return len(rows)
 
 
+def _listed(site: Site, number: int) -> dict[str, object]:
+    """The columns that the lists of 公衆無線LAN and AED share."""
+    lat, lon = _where(site)
+    return {
+        "都道府県コード又は市区町村コード": CODE6,
+        "NO": f"{number:05d}",
+        "都道府県名": PREFECTURE_NAME,
+        "市区町村名": CITY_NAME,
+        "名称": site.name,
+        "名称_カナ": _katakana(site.kana),
+        "住所": f"{PREFECTURE_NAME}{CITY_NAME}{site.address}",
+        "緯度": lat,
+        "経度": lon,
+    }
+
+
 def write_wifi(path: Path, sites: Sequence[Site]) -> int:
     """Write the 公衆無線LAN list in CP932, as many cities still publish it."""
     rows: list[dict[str, object]] = []
     for s in sites:
         if s.kind in ("school", "temple") or (s.kind == "park" and len(rows) % 2):
             continue
-        lat, lon = _where(s)
         rows.append(
             {
-                "都道府県コード又は市区町村コード": CODE6,
-                "NO": f"{len(rows) + 1:05d}",
-                "都道府県名": PREFECTURE_NAME,
-                "市区町村名": CITY_NAME,
-                "名称": s.name,
-                "名称_カナ": _katakana(s.kana),
-                "住所": f"{PREFECTURE_NAME}{CITY_NAME}{s.address}",
-                "緯度": lat,
-                "経度": lon,
+                **_listed(s, len(rows) + 1),
                 "設置者": CITY_NAME,
                 "SSID": "Midorikawa_Free_Wi-Fi",
                 "提供エリア": "園内" if s.kind == "park" else "館内",
@@ -275,18 +282,9 @@ def write_aed(path: Path, sites: Sequence[Site]) -> int:
     for s in sites:
         if s.kind not in ("school", "gym", "station", "cityhall", "hospital"):
             continue
-        lat, lon = _where(s)
         rows.append(
             {
-                "都道府県コード又は市区町村コード": CODE6,
-                "NO": f"{len(rows) + 1:05d}",
-                "都道府県名": PREFECTURE_NAME,
-                "市区町村名": CITY_NAME,
-                "名称": s.name,
-                "名称_カナ": _katakana(s.kana),
-                "住所": f"{PREFECTURE_NAME}{CITY_NAME}{s.address}",
-                "緯度": lat,
-                "経度": lon,
+                **_listed(s, len(rows) + 1),
                 "設置位置": "1階入口",
                 "利用可能曜日": "月火水木金",
                 "開始時間": "08:30",

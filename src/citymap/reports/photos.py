@@ -32,6 +32,7 @@ from citymap.reports.bucket import AwayError
 from citymap.reports.model import Photo, ReportError
 from citymap.reports.strip import NotAPictureError, stripped
 from citymap.store import StoreError
+from citymap.store.redo import sync_folder
 
 if TYPE_CHECKING:
     from citymap.workspace import Workspace
@@ -177,20 +178,10 @@ def _write(path: Path, body: bytes, workspace: Workspace) -> None:
                 temporary.unlink(missing_ok=True)
             raise
         for each in {path.parent, *(f.parent for f in made)}:
-            _sync(each)
+            sync_folder(each)
     except OSError as error:
         key = "store_full" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "store_io"
         raise StoreError(key, place=str(path), reason=error.strerror) from error
-
-
-def _sync(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def release(workspace: Workspace, photo: Photo) -> str:
@@ -260,7 +251,7 @@ def forget(workspace: Workspace, photo: Photo) -> None:
         note = _forgotten(workspace, path.name)
         note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         note.touch()
-        _sync(note.parent)
+        sync_folder(note.parent)
         with suppress(AwayError):
             _remove_noted(workspace)
     if photo.public_name:

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from citymap.assess.building_record import RecordReader
 from citymap.assess.search import SearchIndex
-from citymap.errors import BadInputError, CitymapError
+from citymap.errors import CitymapError
 from citymap.layers import default_view
 from citymap.share import gate
 from citymap.share.doors import Door, Knock, declare
@@ -23,7 +23,7 @@ from citymap.store.accounts import Role
 from citymap.web.access import needs, open_to_all
 from citymap.web.answers import answer, error_answer
 from citymap.web.audience import audience
-from citymap.workspace import Workspace
+from citymap.workspace import Workspace, city_at
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -91,12 +91,7 @@ class Api:
         Raises:
             BadInputError: no city is named, or the folder holds none yet.
         """
-        if self._settings.city is None:
-            raise BadInputError("no_city")
-        workspace = Workspace(self._settings.city)
-        if not workspace.exists():
-            raise BadInputError("not_a_city", path=workspace.root)
-        return workspace
+        return city_at(self._settings.city)
 
     def _prepared(self) -> tuple[SearchIndex, RecordReader]:
         """Index and reader, made again when a table was replaced. Runs in a worker thread."""

@@ -24,7 +24,7 @@ from citymap.web.access import by_key, needs, person
 from citymap.web.answers import STATUS_CODES, language, said_to_anybody
 from citymap.web.audience import audience
 from citymap.web.keys import Use
-from citymap.workspace import Workspace
+from citymap.workspace import Workspace, city_at
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -113,12 +113,7 @@ class Ngsi:
         return Route(path, endpoint)
 
     def _workspace(self) -> Workspace:
-        if self._settings.city is None:
-            raise BadInputError("no_city")
-        workspace = Workspace(self._settings.city)
-        if not workspace.exists():
-            raise BadInputError("not_a_city", path=workspace.root)
-        return workspace
+        return city_at(self._settings.city)
 
     def entities(self, request: Request, workspace: Workspace) -> Response:
         """`GET /ngsi-ld/v1/entities`."""

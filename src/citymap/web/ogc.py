@@ -29,7 +29,7 @@ from citymap.web.answers import STATUS_CODES, language, said_to_anybody
 from citymap.web.audience import audience
 from citymap.web.file_door import accepts_gzip, etag_matches
 from citymap.web.keys import Use
-from citymap.workspace import Workspace
+from citymap.workspace import Workspace, city_at
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -109,12 +109,7 @@ class Ogc:
         return Route(path, endpoint, methods=["GET", "OPTIONS"])
 
     def _workspace(self) -> Workspace:
-        if self._settings.city is None:
-            raise BadInputError("no_city")
-        workspace = Workspace(self._settings.city)
-        if not workspace.exists():
-            raise BadInputError("not_a_city", path=workspace.root)
-        return workspace
+        return city_at(self._settings.city)
 
     def landing(self, call: Asked) -> Response:
         """`GET /ogc`."""

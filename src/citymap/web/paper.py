@@ -24,7 +24,7 @@ from citymap.web.access import needs, open_to_all
 from citymap.web.answers import language
 from citymap.web.api import speaking
 from citymap.web.file_door import ByteCache, FileDoor
-from citymap.workspace import Workspace
+from citymap.workspace import Workspace, city_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,13 +71,7 @@ class Paper:
         ]
 
     def _workspace(self) -> Workspace:
-        city = self._people.settings.city
-        if city is None:
-            raise BadInputError("no_city")
-        workspace = Workspace(city)
-        if not workspace.exists():
-            raise BadInputError("not_a_city", path=workspace.root)
-        return workspace
+        return city_at(self._people.settings.city)
 
     @property
     def _root(self) -> str:

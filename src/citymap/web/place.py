@@ -29,7 +29,7 @@ from citymap.web.access import open_to_all
 from citymap.web.answers import answer
 from citymap.web.api import speaking
 from citymap.web.file_door import ByteCache, FileDoor, accepts_gzip, etag_matches
-from citymap.workspace import Workspace
+from citymap.workspace import Workspace, city_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -108,13 +108,7 @@ class PlaceDoor:
         ]
 
     def _workspace(self) -> Workspace:
-        city = self._people.settings.city
-        if city is None:
-            raise BadInputError("no_city")
-        workspace = Workspace(city)
-        if not workspace.exists():
-            raise BadInputError("not_a_city", path=workspace.root)
-        return workspace
+        return city_at(self._people.settings.city)
 
     def _ready(self) -> Places:
         workspace = self._workspace()

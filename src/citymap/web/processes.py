@@ -32,7 +32,7 @@ from citymap.web.access import by_key, needs, person
 from citymap.web.answers import STATUS_CODES, language, said_to_anybody
 from citymap.web.keys import Use
 from citymap.web.ogc import ALLOWED_HEADERS, CORS, Asked
-from citymap.workspace import Workspace
+from citymap.workspace import Workspace, city_at
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -119,12 +119,7 @@ class Processes:
         return Route(path, endpoint, methods=methods)
 
     def _workspace(self) -> Workspace:
-        if self._settings.city is None:
-            raise BadInputError("no_city")
-        workspace = Workspace(self._settings.city)
-        if not workspace.exists():
-            raise BadInputError("not_a_city", path=workspace.root)
-        return workspace
+        return city_at(self._settings.city)
 
     def processes(self, call: Asked) -> Response:
         """`GET /ogc/processes`."""
