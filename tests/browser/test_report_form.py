@@ -61,6 +61,15 @@ def phone(playwright: Any, folder: Path, **more: Any) -> Any:
     )  # fmt: skip
 
 
+def opened(playwright: Any, folder: Path, base: str, **more: Any) -> tuple[Any, Any]:
+    """The browser, and the form in it that can be used from now on without a network."""
+    context = phone(playwright, folder, **more)
+    page = context.new_page()
+    page.goto(f"{base}/report/")
+    ready(page)
+    return context, page
+
+
 def photo(path: Path, colour: str) -> Path:
     image = Image.new("RGB", (2400, 1800), colour)
     out = io.BytesIO()
@@ -170,10 +179,7 @@ def test_three_reports_filed_offline_arrive_exactly_once(
 def test_what_was_begun_is_still_there_after_the_page_died(
     playwright: Any, base: str, tmp_path: Path
 ) -> None:
-    context = phone(playwright, tmp_path / "profile")
-    page = context.new_page()
-    page.goto(f"{base}/report/")
-    ready(page)
+    context, page = opened(playwright, tmp_path / "profile", base)
     fill(page, "flooded_road", photo(tmp_path / "a.jpg", "red"), "途中です")
     page.click("text=ひざまで")
     page.wait_for_timeout(600)
@@ -191,10 +197,7 @@ def test_what_was_begun_is_still_there_after_the_page_died(
 def test_a_refusal_is_said_with_its_reason_and_can_be_corrected(
     playwright: Any, base: str, city: Workspace, tmp_path: Path
 ) -> None:
-    context = phone(playwright, tmp_path / "profile")
-    page = context.new_page()
-    page.goto(f"{base}/report/")
-    ready(page)
+    context, page = opened(playwright, tmp_path / "profile", base)
     fill(page, "lifeline", text="停電")
     # The city takes this category from its list while the form is open.
     own = '[[category]]\ncode = "other"\ntitle = { ja = "そのほか" }\n'

@@ -17,7 +17,7 @@ sys.path[:0] = [
     str(Path(__file__).parents[1] / "reports"),
 ]
 from app_driver import CHROMIUM, served, started
-from test_report_form import fill, phone, photo, poll, ready, states, stored, wait_for_states
+from test_report_form import fill, opened, photo, poll, states, stored, wait_for_states
 
 import small_city
 import small_disk
@@ -49,10 +49,7 @@ def test_the_service_worker_sends_when_the_page_is_closed(
 ) -> None:
     with served("public", city.root) as base:
         may = ["geolocation", "background-sync"]
-        context = phone(playwright, tmp_path / "profile", permissions=may)
-        page = context.new_page()
-        page.goto(f"{base}/report/")
-        ready(page)
+        context, page = opened(playwright, tmp_path / "profile", base, permissions=may)
         context.set_offline(True)
         fill(page, "flooded_road", photo(tmp_path / "a.jpg", "red"), "閉じたあとに届く")
         page.click("#send")
@@ -90,10 +87,7 @@ def test_the_service_worker_sends_when_the_page_is_closed(
 
 def test_waiting_reports_go_out_by_hand(playwright: Any, city: Workspace, tmp_path: Path) -> None:
     with served("public", city.root) as base:
-        context = phone(playwright, tmp_path / "profile")
-        page = context.new_page()
-        page.goto(f"{base}/report/")
-        ready(page)
+        context, page = opened(playwright, tmp_path / "profile", base)
         (city.root / "city.toml").rename(city.root / "city.toml.away")
         fill(page, "breach", text="手で送る")
         page.click("#send")
@@ -112,10 +106,7 @@ def test_a_full_disk_is_told_and_the_queue_goes_out_when_there_is_room(
     with small_disk.mounted(tmp_path / "disk") as disk:
         city = small_city.make(disk / "city")
         with served("public", city.root) as base:
-            context = phone(playwright, tmp_path / "profile")
-            page = context.new_page()
-            page.goto(f"{base}/report/")
-            ready(page)
+            context, page = opened(playwright, tmp_path / "profile", base)
             with small_disk.filled(disk):
                 fill(page, "flooded_road", photo(tmp_path / "a.jpg", "red"), "満杯のとき")
                 page.click("#send")
@@ -138,11 +129,8 @@ def test_a_server_that_hangs_is_no_loss_and_the_phone_says_what_it_keeps(
 ) -> None:
     """While one report hangs on its way, others are filed and taken away; the answer frees them all."""
     with started("public", city.root) as (base, server):
-        context = phone(playwright, tmp_path / "profile")
-        page = context.new_page()
+        context, page = opened(playwright, tmp_path / "profile", base)
         page.on("dialog", lambda asked: asked.accept())
-        page.goto(f"{base}/report/")
-        ready(page)
         context.set_offline(True)
         for number in range(3):
             page.click("#tab-new")
@@ -173,10 +161,7 @@ def test_behind_a_report_that_cannot_go_the_next_is_not_said_to_be_on_its_way(
     playwright: Any, city: Workspace, tmp_path: Path
 ) -> None:
     with started("public", city.root) as (base, server):
-        context = phone(playwright, tmp_path / "profile")
-        page = context.new_page()
-        page.goto(f"{base}/report/")
-        ready(page)
+        context, page = opened(playwright, tmp_path / "profile", base)
         server.kill()
         server.wait(15)
         for number in range(2):

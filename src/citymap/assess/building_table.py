@@ -196,7 +196,7 @@ class BuildingTable:
             rank = {key: i for i, key in enumerate(depth_classes())}
             return sorted(out, key=lambda t: rank[t.key])
         if by == "verdict":
-            return sorted(out, key=lambda t: [*ORDER, ""].index(t.key))  # type: ignore[arg-type]
+            return sorted(out, key=lambda t: [*ORDER, ""].index(t.key))
         return sorted(out, key=lambda t: (t.key == "", -t.buildings, t.label))
 
 

@@ -160,7 +160,7 @@ def read(where: Path) -> Listed:
             Station(
                 said.get("station_id") or "", name, said.get("river", ""),
                 "inundation" if kind == "inundation" else "river",
-                stale_min=stale if stale and stale > 0 else STALE_MIN, **values,  # type: ignore[arg-type]
+                stale_min=stale if stale and stale > 0 else STALE_MIN, **values,
             )
         )  # fmt: skip
     return Listed(tuple(found), tuple(problems))

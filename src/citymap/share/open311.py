@@ -142,10 +142,10 @@ def _every_document(workspace: Workspace, audience: Audience) -> Iterator[bytes]
     store = store_of(workspace)
     listed = in_force(workspace)
     for form in ("xml", "json"):
-        yield written(services(listed, "ja"), form, "services", "service")  # type: ignore[arg-type]
+        yield written(services(listed, "ja"), form, "services", "service")
         if store is not None:
             found = requests(store, workspace, photos="")
-            yield written(found, form, "service_requests", "request")  # type: ignore[arg-type]
+            yield written(found, form, "service_requests", "request")
 
 
 declare(Door("open311 documents", kinds=("reports",), emit=_every_document))

@@ -96,7 +96,7 @@ def offer_files(city: OpenCity, wanted: Filter) -> None:
     for form in ("csv", "gpkg"):
         st.download_button(
             say(f"triage.{form}"),
-            partial(download, who.store(), city.workspace, wanted, form, who.audience(), lang=language()),  # type: ignore[arg-type]
+            partial(download, who.store(), city.workspace, wanted, form, who.audience(), lang=language()),
             file_name=f"{city.city.code}_reports.{form}", mime=MIME[form], key=f"triage_{form}",
             on_click="ignore", icon=":material/download:", width="stretch",
         )  # fmt: skip
@@ -221,7 +221,7 @@ def _table(rows: Sequence[Row]) -> list[Row]:
             say("triage.text"): st.column_config.TextColumn(width="medium"),
         },
     )  # fmt: skip
-    picked = answer.get("selection", {}).get("rows", [])  # type: ignore[union-attr]
+    picked = answer.get("selection", {}).get("rows", [])
     return [rows[i] for i in picked if i < len(rows)]
 
 

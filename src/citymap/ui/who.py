@@ -98,7 +98,7 @@ def bar(title: str, me: Identity) -> None:
 
 def audience() -> Audience:
     """The role of the session, as the privacy gate names it."""
-    return here().role.value  # type: ignore[return-value]
+    return here().role.value
 
 
 def store() -> Store:

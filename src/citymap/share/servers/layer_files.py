@@ -111,7 +111,7 @@ def _kind(geometry_type: str) -> str:
     return "line" if "line" in plain else plain
 
 
-def _grown(box: np.ndarray) -> Box:  # type: ignore[type-arg]
+def _grown(box: np.ndarray) -> Box:
     """A box that is never a mere point or line."""
     west, south, east, north = (float(v) for v in box)
     return (west - 1e-4, south - 1e-4, east + 1e-4, north + 1e-4)
