@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
 import shapely
@@ -11,6 +12,8 @@ from tests import small_city
 from tests.assess.test_exposure import X0, Y0, bring, lon_lat, raster
 
 from citymap.assess.at_places import EXPOSURE_OF, exposure_of
+from citymap.assess.look_up import look_up
+from citymap.hazard.sets import HazardLayer, HazardSet
 from citymap.workspace import Workspace
 
 HERE = shapely.Point(small_city.WEST + 0.0001, small_city.SOUTH + 0.0001)  # in building 0
@@ -46,6 +49,23 @@ def test_attributes_of_the_building_below_speak_where_there_is_no_file(city: Wor
     assert not one.loc[1, "surveyed"]
     small = found[found["name"] == "小川"].set_index("shape")
     assert bool(small.loc[0, "inside"])
+
+
+def test_areas_that_reach_none_of_the_shapes_are_not_dry_and_not_an_error(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "areas.parquet"
+    area = shapely.box(
+        small_city.WEST, small_city.SOUTH, small_city.WEST + 0.01, small_city.SOUTH + 0.01
+    )
+    table = geopandas.GeoDataFrame({"class_code": ["3"]}, geometry=[area], crs=6668)
+    table.to_parquet(path)
+    layer = HazardLayer("areas", path, "rank", {}, {"hazard": "river_flood"})
+    away = np.array([shapely.Point(small_city.WEST - 1, small_city.SOUTH)], object)
+    found = look_up(HazardSet("s", "river_flood", "", "", (layer,)), away)
+    assert np.isnan(found.depth_max_m).all()
+    assert np.isnan(found.depth_mean_m).all()
+    assert not found.surveyed.any()
 
 
 def test_no_hazard_of_that_kind_gives_an_empty_table(city: Workspace) -> None:

@@ -206,7 +206,7 @@ def _class_means(
     several: list[int] = []
     order = np.argsort(found.shape, kind="stable")
     rows, starts = np.unique(found.shape[order], return_index=True)
-    for row, pairs in zip(rows.tolist(), np.split(order, starts[1:]), strict=True):
+    for row, pairs in zip(rows.tolist(), np.split(order, starts)[1:], strict=True):
         known = depth[pairs]
         if np.isnan(known).any():
             continue
