@@ -25,7 +25,7 @@ from citymap.share import plan_capsule
 from citymap.store import jobs
 from citymap.store.accounts import Role
 from citymap.ui import job_progress, who
-from citymap.ui.speech import language, say
+from citymap.ui.speech import language, literal, say
 from citymap.web.identity import Identity
 from citymap.workspace import Workspace
 
@@ -320,7 +320,7 @@ def plans_table(workspace: Workspace, entries: Sequence[Entry]) -> None:
         key="evacuation_open",
     ):
         open_plan(name)
-    sure = st.checkbox(say("evacuation.sure", name=name), key=f"evacuation_sure_{name}")
+    sure = st.checkbox(say("evacuation.sure", name=literal(name)), key=f"evacuation_sure_{name}")
     if two.button(
         say("evacuation.delete"), disabled=not sure or name in busy, width="stretch",
         key="evacuation_delete",

@@ -16,7 +16,7 @@ from citymap.flood.library import Entry
 from citymap.ui import flood_runs
 from citymap.ui.flood_desk import say_error
 from citymap.ui.flood_runs import Runs
-from citymap.ui.speech import language, say
+from citymap.ui.speech import language, literal, say
 from citymap.ui.two_of import two_of
 from citymap.web.identity import Identity
 from citymap.workspace import Workspace
@@ -40,8 +40,9 @@ def table(workspace: Workspace, entries: Sequence[Entry], runs: Runs, me: Identi
         st.info(say("flood.none"), icon=":material/water:")
         return
     st.dataframe(
-        [_row(e, runs) for e in entries], hide_index=True, placeholder="–", width="stretch"
-    )
+        [_row(e, runs) for e in entries], hide_index=True, placeholder="–", width="stretch",
+        column_config={say("flood.scenario"): st.column_config.TextColumn(width="medium")},
+    )  # fmt: skip
     if flood_runs.NEXT in st.session_state:
         st.session_state["flood_edit"] = st.session_state.pop(flood_runs.NEXT)
     name = st.selectbox(say("flood.scenario"), [e.name for e in entries], key="flood_edit")
@@ -74,11 +75,11 @@ def _why(entry: Entry, runs: Runs) -> None:
     elif last is not None and last.state in ENDED_BADLY:
         told = (last.error or {}).get(language())
         if told:
-            st.error(str(told), icon=":material/error:")
+            st.error(literal(str(told)), icon=":material/error:")
         elif last.state == "interrupted":
             st.warning(say("flood.was_interrupted"), icon=":material/warning:")
     if entry.note and entry.refused is None:
-        st.caption(entry.note)
+        st.caption(literal(entry.note))
 
 
 def _order(workspace: Workspace, name: str, *, busy: bool) -> None:
@@ -94,7 +95,7 @@ def _order(workspace: Workspace, name: str, *, busy: bool) -> None:
         renames = one.form_submit_button(say("flood.rename"), disabled=busy, width="stretch")
         doubles = two.form_submit_button(say("flood.duplicate"), width="stretch")
         st.caption(say("flood.duplicate_about"))
-    sure = st.checkbox(say("flood.sure", name=name), key=f"flood_sure_{name}")
+    sure = st.checkbox(say("flood.sure", name=literal(name)), key=f"flood_sure_{name}")
     deletes = st.button(say("flood.delete"), disabled=not sure or busy, icon=":material/delete:")
     try:
         if renames:

@@ -15,7 +15,7 @@ from citymap.jobs import submit
 from citymap.store import jobs
 from citymap.store.jobs import Job
 from citymap.ui import job_progress, who
-from citymap.ui.speech import say
+from citymap.ui.speech import literal, say
 from citymap.web.identity import Identity
 from citymap.workspace import Workspace
 
@@ -64,7 +64,7 @@ def follow(runs: Runs) -> None:
     own = st.session_state.get(JOB)
     for job in runs.under_way:
         with st.container(border=True):
-            st.markdown(f"**{say('flood.run_of', name=scenario_of(job))}**")
+            _title(job)
             job_progress.show(job.id)
             st.toggle(
                 say("flood.live"),
@@ -75,7 +75,7 @@ def follow(runs: Runs) -> None:
     ended = None if own is None else runs.last.get(_name_of(own, runs))
     if ended is not None and ended.id == own and ended.ended:
         with st.container(border=True):
-            st.markdown(f"**{say('flood.run_of', name=scenario_of(ended))}**")
+            _title(ended)
             job_progress.show(ended.id)
             left, right = st.columns(2)
             if ended.state == "done" and left.button(
@@ -85,6 +85,10 @@ def follow(runs: Runs) -> None:
             if right.button(say("flood.put_away"), width="stretch"):
                 _put_away()
                 st.rerun()
+
+
+def _title(job: Job) -> None:
+    st.markdown(f"**{say('flood.run_of', name=literal(scenario_of(job)))}**")
 
 
 def _toggle(job: Job) -> str:
@@ -117,10 +121,10 @@ def watched(runs: Runs) -> Job | None:
 
 def water(workspace: Workspace, job: Job) -> tuple[flood_view.Live | None, str]:
     """The water of a run so far, and what to say about it."""
-    name = scenario_of(job)
-    found = flood_view.live(workspace.scenario(name))
+    name = literal(scenario_of(job))
+    found = flood_view.live(workspace.scenario(scenario_of(job)))
     if found is None:
-        return None, say("flood.live_soon", name=name)
+        return None, say(f"flood.live_{'waits' if job.state == 'queued' else 'soon'}", name=name)
     return found, say("flood.so_far", name=name, time=clock(found.t_s / 3600))
 
 

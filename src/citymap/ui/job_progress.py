@@ -12,7 +12,7 @@ from citymap.i18n import t, worded
 from citymap.store import jobs
 from citymap.store.accounts import Role
 from citymap.ui import who
-from citymap.ui.speech import language, say
+from citymap.ui.speech import language, literal, say
 from citymap.web.identity import Identity
 
 ICONS = {
@@ -63,7 +63,7 @@ def draw(job: jobs.Job) -> None:
     if job.state == "running":
         st.progress(job.share or 0.0, text=worded(job.note, language()) or None)
     if job.error is not None:
-        st.error(str(job.error.get(language()) or job.error.get("key")))
+        st.error(literal(str(job.error.get(language()) or job.error.get("key"))))
 
 
 def cancel_button(job: jobs.Job, me: Identity, *, key: str) -> None:

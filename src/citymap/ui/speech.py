@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import streamlit as st
 
 from citymap.i18n import DEFAULT_LANGUAGE, LANGUAGES, t
 
+MARKDOWN = re.compile(r"[\\`*_\[\]<>~$:#]")
 NAMES = {"ja": "日本語", "en": "English"}
 
 
@@ -20,6 +23,11 @@ def language() -> str:
 def say(key: str, **values: object) -> str:
     """The text `ui.<key>` in the language of the session."""
     return t(f"ui.{key}", language(), **values)
+
+
+def literal(text: str) -> str:
+    """A text that people typed, for a place that reads Markdown: `*`, `~` and `$` stay what they are."""
+    return MARKDOWN.sub(r"\\\g<0>", text)
 
 
 def switch() -> None:
