@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from citymap.flood import library
 from citymap.flood import run as runs
 from citymap.flood.scenario import read
 from citymap.store import Store, engine, jobs, shared_store
-from citymap.ui import flood_desk
+from citymap.ui import flood_desk, map_frame
+from citymap.ui.map_frame import MapEvents
 from citymap.workspace import Workspace
 
 PAGE = Path(citymap.ui.__file__).parent / "screens" / "flood_scenarios.py"
@@ -183,6 +185,65 @@ def test_results_are_played_compared_and_kept_in_order(town: Workspace, store: S
     at.checkbox(key="flood_sure_写し").set_value(True).run()
     press(at, "削除する")
     assert [e.name for e in library.entries(town)] == ["広い", "細い"]
+
+
+def test_a_result_says_what_it_was_computed_from(town: Workspace, store: Store) -> None:
+    folder = computed(town, plan("左岸", rain_mm_h=10.0, rain_hours=0.2))
+    told = "\n".join(m.value for m in open_page().markdown)
+    assert "幅 30 m" in told
+    assert "標高 103.00 m" in told
+    assert "雨: 10 mm/時を 0.2 時間、全域" in told
+    assert "深さ 0–0.5 m: " in told
+    assert any("水深 1 cm 以上" in c.value for c in open_page().caption)
+    file = folder / "scenario.toml"
+    later = (folder / "summary.json").stat().st_mtime_ns + 10**9
+    os.utime(file, ns=(later, later))  # changed by hand since: it may say what was not computed
+    told = "\n".join(m.value for m in open_page().markdown)
+    assert "破堤: " not in told
+    assert "深さ 0–0.5 m: " in told
+
+
+def test_a_name_of_markdown_marks_stays_what_it_is(town: Workspace, store: Store) -> None:
+    name = "左岸 *1* $a$ ~b~"
+    library.write(town, name, library.text_of(plan(name)))
+    jobs.submit(store, "flood", {"name": name}, by="職員", lane="flood", attempts=1)
+    at = open_page()
+    assert any(r"「左岸 \*1\* \$a\$ \~b\~」" in m.value for m in at.markdown)
+    assert r"\*1\*" in at.checkbox(key=f"flood_sure_{name}").label
+
+
+def test_the_note_says_when_the_figures_of_a_preset_were_changed(
+    town: Workspace, store: Store
+) -> None:
+    at = open_page(**{flood_desk.AT: AT})
+    at.text_input(key="flood_name").set_value("そのまま").run()
+    press(at, "計算を始める")
+    at.text_input(key="flood_name").set_value("広げた").run()
+    at.number_input(key="flood_width_planned").set_value(200.0).run()
+    press(at, "計算を始める")
+    notes = {e.name: e.note for e in library.entries(town)}
+    assert notes["そのまま"] == "破堤（計画規模くらい）"
+    assert notes["広げた"] == "破堤（計画規模くらい）から数値を変えたもの"
+
+
+def pressed(*places: tuple[float, float]) -> MapEvents:
+    return MapEvents(True, None, None, None, {}, places[-1], places)
+
+
+def test_quick_presses_are_corners_each_of_them(
+    town: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state: dict[str, object] = {flood_desk.DRAWS: "area"}
+    monkeypatch.setattr(flood_desk.st, "session_state", state)
+    monkeypatch.setattr(flood_desk.st, "rerun", lambda: None)
+    flood_desk.remember(pressed((139.0, 36.0)))
+    flood_desk.remember(pressed((139.1, 36.0), (139.1, 36.1)))
+    assert state[flood_desk.AREA] == [(139.0, 36.0), (139.1, 36.0), (139.1, 36.1)]
+    click = {"lon": 3, "lat": 3, "since": "a", "count": 3, "places": [[1, 1], [2, 2], [3, 3]]}
+    assert map_frame._unseen("m", {**click, "count": 1, "places": [[1, 1]]}) == ((1, 1),)
+    assert map_frame._unseen("m", click) == ((2, 2), (3, 3))  # the second was overtaken
+    assert map_frame._unseen("m", {**click, "since": "b"}) == ((1, 1), (2, 2), (3, 3))
+    assert map_frame._unseen("m", {}) == ()
 
 
 def test_a_scenario_is_begun_from_another_and_changed(town: Workspace, store: Store) -> None:

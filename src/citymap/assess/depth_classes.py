@@ -24,6 +24,11 @@ class DepthClass:
             return f"{self.min_m:g} m〜"
         return f"{self.min_m:g}–{self.max_m:g} m"
 
+    @property
+    def key(self) -> str:
+        """The class in the summary of a flood: `0-0.5`, `20-`."""
+        return f"{self.min_m:g}-{'' if self.max_m is None else f'{self.max_m:g}'}"
+
 
 STANDARD = (
     DepthClass(0.0, 0.5, (247, 245, 169), "floor"),

@@ -55,7 +55,7 @@ def count(
     summary["buildings_assessed"] = int(np.isfinite(peak).sum())
     summary["buildings_flooded"] = int(flooded.sum())
     summary["buildings_by_class"] = {
-        f"{c.min_m:g}-{'' if c.max_m is None else f'{c.max_m:g}'}": int(
+        c.key: int(
             (flooded & (peak >= c.min_m) & (peak < (np.inf if c.max_m is None else c.max_m))).sum()
         )
         for c in STANDARD

@@ -67,7 +67,9 @@ def _said(summary: dict[str, Any], out: Path) -> str:
         )  # fmt: skip
     if "buildings_flooded" in summary:
         lines.append(t("flood.said.buildings", lang, n=f"{summary['buildings_flooded']:,}"))
-    lines += [t(f"flood.repair.{key}", lang, n=f"{n:g}") for key, n in summary["repairs"].items()]
+    lines += [
+        t(f"flood.repair.{key}", lang, n=f"{n:.10g}") for key, n in summary["repairs"].items()
+    ]
     lines += [
         t(f"flood.note.{key}", lang, n=n)
         for key, _, n in (note.partition(":") for note in summary["notes"])

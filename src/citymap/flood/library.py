@@ -245,6 +245,17 @@ def plan_of(flood: scenario.Flood) -> Plan | None:
     return plan if made == flood and plan.cell_m in CELLS_M else None
 
 
+def computed_plan(entry: Entry) -> Plan | None:
+    """What a result was computed from; None where its file is newer, or says more than a plan can."""
+    file, result = entry.folder / "scenario.toml", entry.folder / results.SUMMARY
+    try:
+        if file.stat().st_mtime_ns > result.stat().st_mtime_ns:
+            return None
+        return plan_of(scenario.read(file).flood)
+    except (OSError, BadInputError):
+        return None
+
+
 def plans(workspace: Workspace) -> dict[str, Plan]:
     """The scenarios of the city that the page can begin from, by name."""
     found = {}

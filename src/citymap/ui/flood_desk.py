@@ -15,13 +15,12 @@ from citymap import terrain
 from citymap.errors import CitymapError
 from citymap.flood import library
 from citymap.flood.library import Entry
-from citymap.i18n import t
 from citymap.layers import deck_spec
-from citymap.ui import flood_runs
+from citymap.ui import flood_runs, flood_told
 from citymap.ui.city import OpenCity
 from citymap.ui.flood_runs import Runs
 from citymap.ui.map_frame import MapEvents, city_map
-from citymap.ui.speech import language, say
+from citymap.ui.speech import language, literal, say
 from citymap.workspace import Workspace
 
 AT, AREA, DRAWS, BREAKS = "flood_at", "flood_area", "flood_draws", "flood_breaks"
@@ -43,7 +42,7 @@ class Shown:
 
 def say_error(error: CitymapError) -> None:
     """What is wrong, in the language of the session."""
-    st.error(error.message(language()), icon=":material/error:")
+    st.error(literal(error.message(language())), icon=":material/error:")
 
 
 def listed(workspace: Workspace) -> list[Entry]:
@@ -58,7 +57,7 @@ def choose(entries: Sequence[Entry]) -> Shown:
     done = {e.name: e for e in entries if e.summary is not None}
     asked = st.query_params.get("flood")
     if asked is not None and asked not in ("-", *done) and "flood_result" not in st.session_state:
-        st.warning(say("flood.gone", name=asked), icon=":material/link_off:")
+        st.warning(say("flood.gone", name=literal(asked)), icon=":material/link_off:")
     if not done:
         st.info(say("flood.none"), icon=":material/water:")
         return Shown(None)
@@ -83,46 +82,9 @@ def choose(entries: Sequence[Entry]) -> Shown:
         st.query_params["how"] = how
     else:
         st.query_params.pop("how", None)
-    _in_short(done[name].summary or {})
+    flood_told.in_short(done[name])
     st.caption(say("flood.press"))
     return Shown(name, versus, how)
-
-
-def _in_short(summary: Mapping[str, Any]) -> None:
-    """What came out, and how: scheme, cells, buildings, error of the volume, what was mended."""
-    st.caption(
-        say(
-            "flood.in_short",
-            ha=f"{summary['flooded_area_m2'] / 1e4:,.1f}",
-            depth=f"{summary['max_depth_m']:.1f}",
-        )
-    )
-    if "buildings_flooded" in summary:
-        st.caption(say("flood.buildings", count=f"{summary['buildings_flooded']:,}"))
-    with st.expander(say("flood.how_computed")):
-        lines = [
-            say(
-                "flood.computed_by",
-                method=say(f"flood.method_{summary['method']}"),
-                cell=f"{summary['cell_size_m']:g}",
-                hours=f"{summary['duration_h']:g}",
-            )
-        ]
-        treatment = summary["buildings_treatment"]
-        lines.append(say("flood.treated", how=say(f"flood.treatment_{treatment}")))
-        if summary.get("mass_error_m3") is not None:
-            taken = summary["initial_m3"] + summary["inflow_m3"] + summary["rain_m3"]
-            lines.append(
-                say("flood.mass_error", taken=f"{taken:,.0f}", error=f"{summary['mass_error_m3']:.2g}")
-            )  # fmt: skip
-        lines += [
-            t(f"flood.repair.{key}", language(), n=f"{n:g}")
-            for key, n in summary.get("repairs", {}).items()
-        ]
-        for entry in summary.get("notes", []):
-            key, _, n = entry.partition(":")
-            lines.append(t(f"flood.note.{key}", language(), n=n))
-        st.markdown("\n".join(f"- {line}" for line in lines))
 
 
 def _asked(query: str, key: str, label: str, names: Sequence[str], nothing: str) -> str | None:
@@ -247,14 +209,15 @@ def _planning() -> bool:
 
 
 def remember(events: MapEvents) -> None:
-    """Keep the place that was pressed on the map: the breach, or a corner of the rain area."""
-    if not events.pressed or events.lon_lat is None or not _planning():
+    """Keep the places that were pressed on the map: the breach, or corners of the rain area."""
+    if not events.places or not _planning():
         return
     if st.session_state.get(DRAWS) == "area":
-        area = [*st.session_state.get(AREA, []), events.lon_lat]
-        if events.lon_lat not in st.session_state.get(AREA, []) and len(area) <= MOST_CORNERS:
-            st.session_state[AREA] = area
+        area = list(st.session_state.get(AREA, []))
+        area += [place for place in dict.fromkeys(events.places) if place not in area]
+        if area[:MOST_CORNERS] != st.session_state.get(AREA, []):
+            st.session_state[AREA] = area[:MOST_CORNERS]
             st.rerun()
-    elif st.session_state.get(BREAKS, True) and events.lon_lat != st.session_state.get(AT):
-        st.session_state[AT] = events.lon_lat
+    elif st.session_state.get(BREAKS, True) and events.places[-1] != st.session_state.get(AT):
+        st.session_state[AT] = events.places[-1]
         st.rerun()

@@ -19,6 +19,7 @@ from citymap.web.identity import Identity
 from citymap.workspace import Workspace
 
 OF_A_SCENARIO = "scenario:"  # before a name: begin from a scenario of the city
+STAGE_STEP_M = 0.01  # of the field of the river's level
 FILLED = "flood_filled"  # the scenario whose places were put on the map
 
 
@@ -29,6 +30,7 @@ class Breach:
     at: tuple[float, float] | None
     ready: bool
     stage_m: float = 0.0
+    head_m: float = 0.0
     recede_m: float = 0.0
     width_m: float = 0.0
     start_h: float = 0.0
@@ -205,7 +207,7 @@ def _breach_form(workspace: Workspace, begun: Plan, key: str, grid: Grid) -> Bre
     growth = st.number_input(
         say("flood.growth"), 0.0, 24.0, begun.growth_h, 0.5, key=f"flood_growth_{key}"
     )
-    return Breach(at, stage > height, stage, recede, width, start, growth)
+    return Breach(at, stage > height, stage, stage - height, recede, width, start, growth)
 
 
 def _rain_form(begun: Plan, key: str, *, with_breach: bool) -> Rain:
@@ -281,6 +283,19 @@ def _cost(cost: Cost) -> None:
     st.info(words, icon=":material/timer:")
 
 
+def _note(preset: str, breach: Breach | None, rain: Rain, grid: Grid) -> str:
+    """What a scenario was begun from, and whether its figures are still those."""
+    begun, called = library.PRESETS[preset], say(f"flood.preset_{preset}")
+    same = grid.duration_h == begun.duration_h and begun.breaks == (breach is not None)
+    if breach is not None:
+        given = (breach.width_m, breach.start_h, breach.growth_h, breach.recede_m)
+        same &= given == (begun.width_m, begun.start_h, begun.growth_h, begun.recede_m)
+        same &= abs(breach.head_m - begun.head_m) < STAGE_STEP_M
+    falls = (rain.mm_per_h, rain.hours) if rain.falls else (0.0, 0.0)
+    same &= falls == (begun.rain_mm_h, begun.rain_hours) and not rain.area
+    return called if same or preset == "own" else say("flood.preset_changed", preset=called)
+
+
 def _begin(
     workspace: Workspace, me: Identity, name: str, breach: Breach | None, rain: Rain, grid: Grid
 ) -> None:
@@ -288,8 +303,9 @@ def _begin(
     preset = st.session_state["flood_preset"]
     from_scenario = preset.startswith(OF_A_SCENARIO)
     b = breach or Breach(None, ready=True)
+    note = "" if from_scenario else _note(preset, breach, rain, grid)
     plan = Plan(
-        name=name, note="" if from_scenario else say(f"flood.preset_{preset}"), cell_m=grid.cell_m,
+        name=name, note=note, cell_m=grid.cell_m,
         duration_h=grid.duration_h, buildings=grid.treatment, breach_lon_lat=b.at, width_m=b.width_m,
         start_h=b.start_h, growth_h=b.growth_h, stage_m=b.stage_m, recede_m=b.recede_m,
         rain_mm_h=rain.mm_per_h if rain.falls else 0.0, rain_hours=rain.hours, rain_area=rain.area,

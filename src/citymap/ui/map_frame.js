@@ -3,6 +3,7 @@
 const bridges = new WeakMap();
 const CHANNELS = ["lang", "panel", "deck", "own", "filter", "colour", "highlight", "people"];
 const STEERED = ["own", "filter", "colour"]; // a new description puts these back: they are sent again
+const LAST_PLACES = 20;
 
 /** Calls back once the page has not changed for a quarter of a second, or after two seconds. */
 function whenSettled(then) {
@@ -31,7 +32,8 @@ function open(parent, url, title) {
   frame.allow = "geolocation; fullscreen";
   frame.style.cssText = "position:absolute;inset:0;width:100%;height:100%;border:0";
   parent.querySelector(".frame").append(frame);
-  const bridge = { frame, ready: false, sent: new Map(), wanted: {}, set: null, trigger: null };
+  const bridge = { frame, ready: false, sent: new Map(), wanted: {}, set: null, trigger: null,
+    since: String(Date.now()), count: 0, places: [] };
   bridge.listen = (event) => {
     if (event.origin !== location.origin || event.source !== frame.contentWindow) return;
     const message = event.data;
@@ -41,8 +43,12 @@ function open(parent, url, title) {
       bridge.sent.clear();
       flush(bridge);
     } else if (message.type === "click") {
+      // A run of the page that another press overtakes never hears of its own: each tells the last ones too.
+      bridge.count += 1;
+      bridge.places = [...bridge.places, [message.lon, message.lat]].slice(-LAST_PLACES);
       bridge.trigger("click", { row: message.row, gml_id: message.gml_id, lon: message.lon,
-        lat: message.lat, layer: message.layer, properties: message.properties });
+        lat: message.lat, layer: message.layer, properties: message.properties,
+        since: bridge.since, count: bridge.count, places: bridge.places });
     } else if (message.type === "view") {
       bridge.set("view", { bounds: message.bounds, zoom: message.zoom });
     } else if (message.type === "error") {

@@ -29,6 +29,9 @@ class MapEvents:
     error: str | None
     properties: Mapping[str, Any]  # of the pressed thing of a further layer
     lon_lat: tuple[float, float] | None = None  # of the press
+    places: tuple[
+        tuple[float, float], ...
+    ] = ()  # lon, lat of the presses since the last run, in turn
 
 
 @cache
@@ -98,4 +101,17 @@ def city_map(
         error=result.get("error"),
         properties=click.get("properties") or {},
         lon_lat=(float(click["lon"]), float(click["lat"])) if "lon" in click else None,
+        places=_unseen(key, click),
     )
+
+
+def _unseen(key: str, click: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
+    """The places pressed since this session last looked: quick presses come together."""
+    if "lon" not in click:
+        return ()
+    places = click.get("places") or [(click["lon"], click["lat"])]
+    since, count = click.get("since"), int(click.get("count", 0))
+    of_frame, seen = st.session_state.get(f"{key}_seen", (None, 0))
+    st.session_state[f"{key}_seen"] = (since, count)
+    new = len(places) if since is None or since != of_frame else min(count - seen, len(places))
+    return tuple((float(lon), float(lat)) for lon, lat in places[len(places) - max(new, 0) :])
