@@ -203,6 +203,32 @@ def test_a_result_says_what_it_was_computed_from(town: Workspace, store: Store) 
     assert "深さ 0–0.5 m: " in told
 
 
+def test_a_link_to_a_result_that_is_gone_shows_no_other(town: Workspace, store: Store) -> None:
+    computed(town, plan("左岸"))
+    at = AppTest.from_file(str(PAGE), default_timeout=60)
+    at.query_params["flood"] = "消した"
+    at.run().run()
+    assert any("消した" in w.value for w in at.main.warning)
+    assert at.selectbox(key="flood_result").value == ""
+    at.selectbox(key="flood_result").set_value("左岸").run()
+    assert not any("消した" in w.value for w in at.main.warning)
+
+
+def test_back_and_forward_go_before_what_the_session_chose(town: Workspace, store: Store) -> None:
+    computed(town, plan("左岸"))
+    computed(town, plan("右岸"))
+    at = open_page()
+    first = at.query_params["flood"]
+    other = "左岸" if "右岸" in first else "右岸"
+    at.selectbox(key="flood_result").set_value(other).run()
+    at.selectbox(key="flood_versus").set_value("左岸" if other == "右岸" else "右岸").run()
+    at.query_params["flood"] = first
+    del at.query_params["versus"]
+    at.run()
+    assert at.selectbox(key="flood_result").value != other
+    assert at.selectbox(key="flood_versus").value == ""
+
+
 def test_a_name_of_markdown_marks_stays_what_it_is(town: Workspace, store: Store) -> None:
     name = "左岸 *1* $a$ ~b~"
     library.write(town, name, library.text_of(plan(name)))

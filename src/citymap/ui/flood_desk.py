@@ -25,6 +25,7 @@ from citymap.workspace import Workspace
 
 AT, AREA, DRAWS, BREAKS = "flood_at", "flood_area", "flood_draws", "flood_breaks"
 TAB = "flood_tab"
+GONE = "flood_gone"  # the result that a link asked for, and that is not there
 HOWS = ("side", "difference")
 LEAST_CORNERS = 3
 MOST_CORNERS = 50
@@ -57,12 +58,14 @@ def choose(entries: Sequence[Entry]) -> Shown:
     done = {e.name: e for e in entries if e.summary is not None}
     asked = st.query_params.get("flood")
     if asked is not None and asked not in ("-", *done) and "flood_result" not in st.session_state:
-        st.warning(say("flood.gone", name=literal(asked)), icon=":material/link_off:")
+        st.session_state[GONE] = asked
     if not done:
         st.info(say("flood.none"), icon=":material/water:")
         return Shown(None)
     name = _asked("flood", "flood_result", say("flood.result"), list(done), say("flood.show_none"))
-    if name is None:
+    if name is not None:
+        st.session_state.pop(GONE, None)
+    else:
         return Shown(None)
     others = [n for n in done if n != name]
     versus = (
@@ -72,6 +75,8 @@ def choose(entries: Sequence[Entry]) -> Shown:
     how = "side"
     if versus is not None:
         given = st.query_params.get("how")
+        if st.session_state.get(_told("how"), given) != given and given in HOWS:
+            st.session_state["flood_how"] = given
         asked_for = given if given in HOWS else "side"
         chosen = st.segmented_control(
             say("flood.how"), HOWS, required=True,
@@ -80,6 +85,7 @@ def choose(entries: Sequence[Entry]) -> Shown:
         )  # fmt: skip
         how = chosen or asked_for
         st.query_params["how"] = how
+        st.session_state[_told("how")] = how
     else:
         st.query_params.pop("how", None)
     flood_told.in_short(done[name])
@@ -87,15 +93,32 @@ def choose(entries: Sequence[Entry]) -> Shown:
     return Shown(name, versus, how)
 
 
+def say_gone() -> None:
+    """That the result a link asked for is not there; stays until one is chosen."""
+    asked = st.session_state.get(GONE)
+    if asked is not None:
+        st.warning(say("flood.gone", name=literal(asked)), icon=":material/link_off:")
+
+
+def _told(query: str) -> str:
+    """Where the session keeps what this page last wrote into the address."""
+    return f"flood_told_{query}"
+
+
 def _asked(query: str, key: str, label: str, names: Sequence[str], nothing: str) -> str | None:
-    """A choice among names that also stands in the address under `query`; None: nothing."""
+    """A choice among names that also stands in the address under `query`; None: nothing.
+
+    An address that is not the one the page wrote (back, forward) goes before the session.
+    """
     given = st.query_params.get(query)
+    if st.session_state.get(_told(query), given) != given and given in (None, "-", *names):
+        st.session_state[key] = "" if given in (None, "-") else given
     first = 0 if query == "versus" else 1
     if st.session_state.get(key, "") not in ("", *names):
         del st.session_state[key]  # it was renamed or deleted
     options = ["", *names]
-    if given == "-":
-        first = 0
+    if given is not None and given not in names:
+        first = 0  # none is asked for, or one that is not there: another one is no answer
     elif given is not None and given in names:
         first = options.index(given)
     if key in st.session_state:
@@ -105,6 +128,7 @@ def _asked(query: str, key: str, label: str, names: Sequence[str], nothing: str)
         st.query_params[query] = name or "-"
     else:
         st.query_params.pop(query, None)
+    st.session_state[_told(query)] = st.query_params.get(query)
     return name or None
 
 

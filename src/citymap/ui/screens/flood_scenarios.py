@@ -19,6 +19,7 @@ with st.sidebar:
 
 flood_desk.show_map(city, shown, runs)
 with st.container(key="page"):
+    flood_desk.say_gone()
     flood_runs.follow(runs)
     plan, every, compare = flood_desk.parts(listed)
     with plan:
