@@ -51,7 +51,7 @@ def test_attributes_of_the_building_below_speak_where_there_is_no_file(city: Wor
     assert bool(small.loc[0, "inside"])
 
 
-def test_areas_that_reach_none_of_the_shapes_are_not_dry_and_not_an_error(
+def test_areas_that_reach_none_of_the_shapes_give_no_depth_and_no_error(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "areas.parquet"
@@ -65,7 +65,6 @@ def test_areas_that_reach_none_of_the_shapes_are_not_dry_and_not_an_error(
     found = look_up(HazardSet("s", "river_flood", "", "", (layer,)), away)
     assert np.isnan(found.depth_max_m).all()
     assert np.isnan(found.depth_mean_m).all()
-    assert not found.surveyed.any()
 
 
 def test_no_hazard_of_that_kind_gives_an_empty_table(city: Workspace) -> None:
