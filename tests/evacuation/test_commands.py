@@ -68,6 +68,14 @@ def test_the_commands_write_their_files(town: Workspace, tmp_path: Path) -> None
     assert json.loads(pair.stdout)["counts"]["stranded"]["difference"] == 0
 
 
+def test_intervals_are_said_with_the_number_of_runs(town: Workspace, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN + "replicates = 2\n")
+    done = citymap("run", str(plan), "--out", str(tmp_path / "out"), "--city", str(town.root))
+    assert done.exit_code == 0, done.output
+    assert "2 回の平均" in done.output or "Means of 2 runs" in done.output
+
+
 def test_what_fails_exits_with_one_and_a_reason(town: Workspace, tmp_path: Path) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text(PLAN + 'flood = "nowhere"\n')

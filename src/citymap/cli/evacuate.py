@@ -66,7 +66,7 @@ def run(
                 value = f"{summary[name]:,.1f}" if ci else f"{summary[name]:,}"
                 lines.append(f"{t(f'evacuation.{name}', lang)}: {value}{more}")
             if summary.get("ci95"):
-                lines.append(t("evacuation.intervals", lang, count=summary["replicates"]))
+                lines.append(t("ui.evacuation.intervals", lang, count=summary["replicates"]))
             if (open_end := unfinished(summary, lang)) is not None:
                 lines.append(open_end)
             return "\n".join([*lines, *(f"- {c}" for c in checks(summary, lang)), f"→ {out}"])
