@@ -62,10 +62,10 @@ def test_every_error_has_a_remedy_and_every_remedy_an_error() -> None:
     assert remedies - errors == set()
 
 
-def raised_keys() -> set[tuple[str, str]]:
-    """Literal first arguments of our errors, with the place where they stand."""
+def asked_for(functions: set[str], folder: str = "") -> set[tuple[str, str]]:
+    """Literal first arguments of calls of these names, with the place where they stand."""
     found = set()
-    for path in SOURCE.rglob("*.py"):
+    for path in (SOURCE / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not (
                 isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)
@@ -74,14 +74,19 @@ def raised_keys() -> set[tuple[str, str]]:
             name = (
                 node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
             )
-            if name in RAISED and isinstance(node.args[0].value, str):
+            if name in functions and isinstance(node.args[0].value, str):
                 found.add((node.args[0].value, f"{path.relative_to(SOURCE)}:{node.lineno}"))
     return found
 
 
 def test_every_error_raised_in_the_code_has_a_text() -> None:
-    missing = {(k, place) for k, place in raised_keys() if f"error.{k}" not in catalogue()}
+    missing = {(k, place) for k, place in asked_for(RAISED) if f"error.{k}" not in catalogue()}
     assert missing == set()
+
+
+def test_every_key_that_the_code_asks_for_has_a_text() -> None:
+    asked = asked_for({"t"}) | {(f"ui.{k}", place) for k, place in asked_for({"say"}, "ui")}
+    assert {(k, place) for k, place in asked if k not in catalogue()} == set()
 
 
 def test_an_unknown_placeholder_does_not_break_a_message() -> None:
@@ -127,7 +132,7 @@ def used(key: str, said: set[str]) -> bool:
 
 def test_no_message_is_unused() -> None:
     said = literals()
-    raised = {k for k, _ in raised_keys()}
+    raised = {k for k, _ in asked_for(RAISED)}
     quoted = {k.removeprefix("error.") for k in catalogue()} & said | raised
     renderer = renderer_texts()
     unused = []
