@@ -143,11 +143,12 @@ def test_roughness_from_a_raster_and_by_land_use(flat: Path) -> None:
     terrain(flat / "n.tif", n)
     given = read(write(flat, HEAD + 'manning_n = { raster = "n.tif" }'))
     assert np.allclose(ground.prepare(given, epsg=None).manning_n, 0.03)
-    n[3, 4] = 0.0
-    terrain(flat / "n.tif", n)
-    with pytest.raises(BadInputError) as caught:
-        ground.prepare(given, epsg=None)
-    assert caught.value.key == "flood_manning"
+    for wrong in (0.0, 5.0):
+        n[3, 4] = wrong
+        terrain(flat / "n.tif", n)
+        with pytest.raises(BadInputError) as caught:
+            ground.prepare(given, epsg=None)
+        assert caught.value.key == "flood_manning"
     by_use = read(write(flat, HEAD + 'manning_n = "landuse"'), city=flat)
     with pytest.raises(BadInputError) as caught:
         ground.prepare(by_use, epsg=6677)

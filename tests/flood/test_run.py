@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from citymap import cli
 from citymap.errors import BadInputError, CancelledError
-from citymap.flood import compiled, gridding
+from citymap.flood import compiled, gridding, solver
 from citymap.flood import run as runs
 from citymap.flood.scenario import read
 from citymap.i18n import worded
@@ -61,6 +61,9 @@ m3_per_s = [[0, 0], [0.1, 20], [0.5, 5]]
 side = "south"
 type = "open"
 """
+
+
+DRY = 'terrain = "terrain.tif"\ncrs = "EPSG:6677"\nduration_h = 0.05\n'
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +181,7 @@ BAD = [
     ('terrain = "terrain.tif"', 'terrain = "other.tif"', "flood_no_file"),
     ('type = "open"', 'type = "stage"', "flood_stage_type"),
     ("[flood]", "[flood", "flood_not_toml"),
+    ("output_every_min = 10", "output_every_min = 1e-9", "flood_too_many_outputs"),
 ]  # fmt: skip
 
 
@@ -291,7 +295,7 @@ def test_a_breach_on_a_wall_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "key"),
-    [({"crs": None}, "dem_no_crs"), ({"crs": "EPSG:6668"}, "flood_degrees"), ({"UNIT": "ft"}, "flood_vertical_unit"),
+    [({"crs": None}, "dem_no_crs"), ({"crs": "EPSG:6668"}, "flood_degrees"), ({"crs": "EPSG:3857"}, "flood_web_mercator"), ({"UNIT": "ft"}, "flood_vertical_unit"),
      ({"values": np.full((5, 5), 123456.0)}, "flood_heights"), ({"values": np.full((5, 5), np.nan)}, "flood_no_ground")],
     ids=lambda v: v if isinstance(v, str) else "",
 )  # fmt: skip
@@ -302,6 +306,72 @@ def test_a_terrain_that_cannot_be_used_is_refused(
     with pytest.raises(BadInputError) as caught:
         runs.run(read(write(tmp_path, BASIC)), tmp_path / "out")
     assert caught.value.key == key
+
+
+BREACH = "[[flood.breach]]\nat = [1300, 1800]\nwidth_m = 40\n"
+
+
+@pytest.mark.parametrize(
+    "water",
+    [
+        BREACH + "river_stage_m = [[0, 2100]]",
+        '[[flood.boundary]]\nside = "west"\ntype = "stage"\nstage_m = [[0, 1], [1, 2100]]',
+        '[[flood.boundary]]\nline = [[1100, 1900], [1300, 1900]]\ntype = "stage"\nstage_m = [[0, 2100]]',
+    ],
+)
+def test_a_level_in_centimetres_is_refused(tmp_path: Path, water: str) -> None:
+    terrain(tmp_path / "terrain.tif")
+    with pytest.raises(BadInputError) as caught:
+        runs.run(read(write(tmp_path, DRY + water)), tmp_path / "out")
+    assert caught.value.key == "flood_level"
+    assert "_m" in str(caught.value.place)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_high_level_finds_room_in_the_counts(tmp_path: Path, precision: str) -> None:
+    terrain(tmp_path / "terrain.tif")
+    head = DRY + f'precision = "{precision}"\n' + BREACH
+    summary = runs.run(read(write(tmp_path, head + "river_stage_m = [[0, 210]]")), tmp_path / "out")
+    assert 20 < summary["max_depth_m"] < 192
+    assert abs(summary["mass_error_m3"]) < 1e-6 * summary["inflow_m3"]
+
+
+def test_an_account_that_does_not_balance_is_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terrain(tmp_path / "terrain.tif")
+    monkeypatch.setattr(solver.Account, "error", 1e6)
+    with pytest.raises(BadInputError) as caught:
+        runs.run(read(write(tmp_path, BASIC)), tmp_path / "out")
+    assert caught.value.key == "flood_balance"
+    assert [p.name for p in (tmp_path / "out").iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    "breach", ["river_stage_m = [[0, 5]]", "start_h = 9\nriver_stage_m = [[0, 25]]"]
+)
+def test_a_breach_that_lets_nothing_in_says_so(tmp_path: Path, breach: str) -> None:
+    terrain(tmp_path / "terrain.tif")
+    summary = runs.run(read(write(tmp_path, DRY + BREACH + breach)), tmp_path / "out")
+    assert "no_water_came" in summary["notes"]
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        'manning_n = { raster = "far.tif" }',
+        'initial_depth_m = { raster = "far.tif" }',
+        '[flood.rain]\nrasters = [[0, "far.tif"]]',
+        '[flood.replay]\nrasters = [[0, "far.tif"], [1, "far.tif"]]',
+    ],
+)
+def test_a_raster_of_another_place_is_not_taken_for_dry(tmp_path: Path, flood: str) -> None:
+    terrain(tmp_path / "terrain.tif")
+    terrain(tmp_path / "far.tif", np.ones((ROWS, COLUMNS)), crs="EPSG:6670")
+    with pytest.raises(BadInputError) as caught:
+        runs.run(read(write(tmp_path, DRY + flood)), tmp_path / "out")
+    assert caught.value.key == "flood_raster_elsewhere"
+    assert caught.value.place == "far.tif"
 
 
 def test_small_holes_are_filled_large_ones_are_walls_and_both_are_reported(tmp_path: Path) -> None:

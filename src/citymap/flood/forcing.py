@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SPREAD_M_S = 0.05  # an inflow at a point is spread over cells until it raises them slower than this
 BANK_M = 1.0  # a breach lets no water in beyond ground that rises so far above its own
 SIDES = {"west": 0, "east": 1, "north": 2, "south": 3}
+MOST_ABOVE_GROUND_M = 200.0  # of a level; anything else is a slip of its unit
 LEAST_SLOPE = 1e-4  # of free outflow where the bed is level or rises outwards
 
 
@@ -135,6 +136,20 @@ def series(scenario: Scenario, given: Pairs, field: str, *, least: float | None 
     return Series(np.array(t), np.array(v))
 
 
+def levels(scenario: Scenario, given: Pairs, field: str, ground_m: NDArray[np.float64]) -> Series:
+    """A series of water levels over cells of these heights.
+
+    Raises:
+        BadInputError: a level so far above all of them that it cannot be one in metres.
+    """
+    s = series(scenario, given, field)
+    if ground_m.size and s.values.max() > ground_m.max() + MOST_ABOVE_GROUND_M:
+        raise BadInputError(
+            "flood_level", place=field, given=f"{s.values.max():g}", ground=f"{ground_m.max():.1f}"
+        )
+    return s
+
+
 def _spread(
     place: Map, at: Position, field: str, peak: float, *, bank_m: float = np.inf
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -168,9 +183,10 @@ def points(scenario: Scenario, ground: Ground) -> list[Points]:
             s = _opened(s, start, grow)
             found.append(Points(k.DISCHARGE, j, i, np.full(j.size, 1.0 / j.size), s))
             continue
-        s = series(scenario, breach.river_stage_m or [], f"{field}.river_stage_m")
         count = max(1, round(breach.width_m / ground.cell_m))
         j, i = place.around(breach.at, f"{field}.at", count, bank_m=BANK_M)
+        z = ground.elevation_m[j, i]
+        s = levels(scenario, breach.river_stage_m or [], f"{field}.river_stage_m", z)
         s = Series(s.t_s, s.values, start, grow)
         found.append(Points(k.WEIR, j, i, np.full(j.size, breach.width_m / j.size), s))
     for n, sink in enumerate(flood.sink):
@@ -189,7 +205,8 @@ def points(scenario: Scenario, ground: Ground) -> list[Points]:
         if boundary.line is not None:
             field = f"flood.boundary.{n}"
             j, i = place.along(boundary.line, f"{field}.line")
-            s = series(scenario, boundary.stage_m or [], f"{field}.stage_m")
+            z = ground.elevation_m[j, i]
+            s = levels(scenario, boundary.stage_m or [], f"{field}.stage_m", z)
             found.append(Points(k.LEVEL, j, i, np.ones(j.size), s))
     return found
 
@@ -238,7 +255,7 @@ def sides(scenario: Scenario, ground: Ground) -> tuple[list[Edge], list[Points]]
         ]
         along = (row if side < 2 else column)[rim]
         if boundary.type == "stage":
-            s = series(scenario, boundary.stage_m or [], f"{field}.stage_m")
+            s = levels(scenario, boundary.stage_m or [], f"{field}.stage_m", z)
             edges.append(Edge(k.EDGE_STAGE, side, along, s))
             inside.append(Points(k.LEVEL, row[~rim], column[~rim], np.ones(int((~rim).sum())), s))
             continue

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import rasterio
 import shapely
 from rasterio.errors import RasterioError
-from rasterio.transform import Affine
-from rasterio.warp import Resampling
+from rasterio.transform import Affine, array_bounds
+from rasterio.warp import Resampling, transform_bounds
 
 from citymap import crs
 from citymap.errors import BadInputError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 READING, BUILDINGS = note("flood.said.terrain"), note("flood.said.entering")
 HEIGHTS_M = (-500.0, 9000.0)  # anything else is no height in metres
+WEB_MERCATOR = 3857  # its metres are no metres: in Japan 1.2 to 1.4 of them make one
 UNKNOWN_HEIGHT_M = 6.0  # of a raised building whose height is not recorded
 LEAST_POROSITY = 0.1
 
@@ -92,6 +93,8 @@ def read_terrain(
     if low < HEIGHTS_M[0] or high > HEIGHTS_M[1]:
         raise BadInputError("flood_heights", place=place, low=round(low, 1), high=round(high, 1))
     repairs: dict[str, float] = {}
+    if code == WEB_MERCATOR:
+        raise BadInputError("flood_web_mercator", place=place)
     if system.is_geographic:
         if epsg is None:
             raise BadInputError("flood_degrees", place=place)
@@ -136,8 +139,6 @@ def _resampled(
     coarser: bool,
     progress: Progress,
 ) -> tuple[NDArray[np.float64], Affine]:
-    from rasterio.warp import transform_bounds  # noqa: PLC0415
-
     rows, columns = values.shape
     west, south, east, north = t.c, t.f + t.e * rows, t.c + t.a * columns, t.f
     if system.to_epsg() != epsg:
@@ -158,7 +159,7 @@ def on_grid(
     """A raster of any CRS at the cells of the grid; NaN where it says nothing.
 
     Raises:
-        BadInputError: not a GeoTIFF, or without CRS.
+        BadInputError: not a GeoTIFF, without CRS, or of another place than the grid.
     """
     progress = progress or Quiet()
     values, t, system, _, _ = read_raster(path, place, Part(progress, 0.0, 0.5), READING)
@@ -167,6 +168,11 @@ def on_grid(
     how = Resampling.nearest if nearest else Resampling.bilinear
     target = Affine(*ground.transform)
     fitting = Part(progress, 0.5, 1.0)
+    rows, columns = ground.shape
+    west, south, east, north = array_bounds(rows, columns, target)
+    a, b, c, d = transform_bounds(system, f"EPSG:{ground.epsg}", *array_bounds(*values.shape, t))
+    if not (a < east and c > west and b < north and d > south):
+        raise BadInputError("flood_raster_elsewhere", place=place)
     return warp(values, t, system, target, ground.epsg, ground.shape, how, fitting, READING)
 
 
@@ -260,7 +266,7 @@ def roughness(ground: Ground, scenario: Scenario, progress: Progress | None = No
     if isinstance(given, Raster):
         path = scenario.file(given.raster, "flood.manning_n")
         n = on_grid(path, ground, nearest=True, place=path.name, progress=progress)
-        bad = np.isfinite(ground.elevation_m) & ~(n > 0)
+        bad = np.isfinite(ground.elevation_m) & ~((n > 0) & (n <= 1))
         if bad.any():
             row, column = divmod(int(np.argmax(bad)), ground.shape[1])
             raise BadInputError(

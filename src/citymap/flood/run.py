@@ -12,6 +12,7 @@ import numpy as np
 
 from citymap.errors import BadInputError
 from citymap.flood import compiled, forcing, ground, results, solver
+from citymap.flood.kernels import sources
 from citymap.i18n import note
 from citymap.progress import Part, Progress, Quiet
 from citymap.workspace import Workspace, write_text
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 READING = (
     0.015  # of the whole work, to read terrain and buildings; too little to foretell the end from
 )
+MOST_FRAMES = 10_000
+BALANCE = 0.01  # of the water; rounding is a millionth of it, anything like this is a defect
 
 
 def threads() -> int:
@@ -49,13 +52,19 @@ def _brings_water(flood: Flood) -> bool:
 def setup(scenario: Scenario, land: Ground) -> solver.Solver:
     """A solver for a scenario on its ground; rain that changes with maps is entered while running."""
     flood = scenario.flood
+    edges, inside = forcing.sides(scenario, land)
+    points = [*forcing.points(scenario, land), *inside]
+    held = [p.series for p in points if p.kind in (sources.WEIR, sources.LEVEL)]
+    held += [e.series for e in edges if e.series is not None]
+    above = max((float(s.values.max()) for s in held), default=-np.inf) - np.nanmax(
+        land.elevation_m
+    )
     made = solver.build(
         land.elevation_m, land.cell_m, manning_n=land.manning_n, depth_m=land.depth_m,
         precision=flood.precision, threads=threads(), porosity=land.porosity,
-        scheme=flood.scheme,
+        scheme=flood.scheme, headroom_m=max(solver.HEADROOM_M, float(above)),
     )  # fmt: skip
-    made.edges, inside = forcing.sides(scenario, land)
-    made.points = [*forcing.points(scenario, land), *inside]
+    made.points, made.edges = points, edges
     made.arrival_m, made.duration_m = flood.arrival_depth_m, flood.duration_depth_m
     return made
 
@@ -107,8 +116,16 @@ def _method(made: solver.Solver) -> str:
 
 
 def output_times(flood: Any) -> list[float]:
-    """Seconds of the output: 0, every interval, and the end."""
+    """Seconds of the output: 0, every interval, and the end.
+
+    Raises:
+        BadInputError: more than `MOST_FRAMES`.
+    """
     end, every = flood.duration_h * 3600.0, flood.output_every_min * 60.0
+    if end / every > MOST_FRAMES:
+        raise BadInputError(
+            "flood_too_many_outputs", place="flood.output_every_min", count=f"{end / every:.3g}", most=MOST_FRAMES
+        )  # fmt: skip
     times = [every * n for n in range(math.ceil(end / every - 1e-9))]
     return [*times, end]
 
@@ -116,6 +133,7 @@ def output_times(flood: Any) -> list[float]:
 def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -> dict[str, Any]:
     flood = scenario.flood
     total = flood.duration_h * 3600.0
+    times = output_times(flood)
     prepare_kernels(flood.scheme if flood.scheme == "hllc" else flood.precision, progress, total)
     if not _brings_water(flood):
         land.notes.append("no_water")
@@ -123,7 +141,6 @@ def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -
     rains = forcing.rains(scenario, land)
     if rains and rains[0][0] == 0.0:
         made.rain = rains.pop(0)[1]
-    times = output_times(flood)
     end = times[-1]
     walls = ~made.open_cells
 
@@ -154,6 +171,13 @@ def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -
                 shown = depth()
                 frames.add(t, shown, *made.velocity_m_s())
                 results.write_live(out, shown, land.transform, land.epsg, t)
+            account = made.account()
+            allowed = BALANCE * (account.initial + account.wanted) + land.cell_m**2
+            if not abs(account.error) <= allowed:
+                raise BadInputError("flood_balance", error=f"{account.error:.3g}")
+            came = account.initial + account.inflow + account.rain
+            if came <= 0 and "no_water" not in land.notes:
+                land.notes.append("no_water_came")
             progress.update(end, end, note("flood.said.writing"))
             results.retire(out)
     except solver.UnstableError as e:
@@ -172,7 +196,6 @@ def _simulate(scenario: Scenario, land: Ground, out: Path, progress: Progress) -
         "max_dv": np.sqrt(made.peak_dv2),
     }
     _write_peaks(out, peaks, land, flood)
-    account = made.account()
     return {
         **_common(scenario, land, peaks["max_depth"]),
         "method": _method(made),

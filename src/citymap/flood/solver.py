@@ -31,6 +31,7 @@ Floats = NDArray[np.float64] if TYPE_CHECKING else Any
 THETA = 0.9
 ALPHA = 0.5
 LEAST_DEPTH_M = 1e-5  # no flow through faces with less water than this
+HEADROOM_M = 30.0  # of water above the highest ground that counts can hold at least
 FAINTEST_M = 1e-300  # below it float64 has no digits left to share out what a cell holds
 _CHUNK_S = 0.25  # seconds of work between two looks at cancel
 _PEAK_STEPS, _PEAK_S = 32, 15.0
@@ -243,7 +244,7 @@ class Solver:
 def build(
     ground_m: NDArray[Any], cell_m: float, *, manning_n: float | NDArray[Any] = 0.05,
     depth_m: float | NDArray[Any] = 0.0, precision: Precision = "float32", theta: float = THETA,
-    alpha: float = ALPHA, threads: int = 1, headroom_m: float = 30.0,
+    alpha: float = ALPHA, threads: int = 1, headroom_m: float = HEADROOM_M,
     porosity: NDArray[np.float64] | None = None, scheme: Scheme = "inertial",
 ) -> Solver:  # fmt: skip
     """A solver on a grid of ground heights (row 0 is the north).
