@@ -223,3 +223,16 @@ def test_a_breach_beside_the_crown_leaves_the_river_dry(tmp_path: Path, water: s
         depth = np.nan_to_num(source.read(1), nan=0.0)
     assert depth[20:].max() > 0.1
     assert not (depth[:20] > 0).any()
+
+
+def test_where_a_raster_says_nothing_is_reported(flat: Path) -> None:
+    depth = np.full((ROWS, COLUMNS), np.nan)
+    depth[:10] = 0.5
+    terrain(flat / "d.tif", depth)
+    silent = (ROWS - 10) * COLUMNS
+    started = run(flat, "", HEAD + 'initial_depth_m = { raster = "d.tif" }\n')
+    assert started["repairs"] == {"depth_not_said_cells": silent}
+    rained = run(flat, '[flood.rain]\nrasters = [[0, "d.tif"]]')
+    assert rained["repairs"] == {"rain_not_said_cells": silent}
+    replayed = run(flat, '[flood.replay]\nrasters = [[0, "d.tif"], [0.2, "d.tif"]]')
+    assert replayed["repairs"] == {"depth_not_said_cells": silent}

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from citymap import crs
 from citymap.errors import BadInputError
-from citymap.flood.ground import on_grid
+from citymap.flood.ground import nothing_where_silent, on_grid
 from citymap.flood.kernels import sources as k
 from citymap.flood.scenario import Pairs, Position, Scenario, pairs
 from citymap.flood.solver import Edge, Points, Rain, Series
@@ -357,7 +357,8 @@ def rains(scenario: Scenario, ground: Ground) -> list[tuple[float, Rain]]:
     found = []
     for n, (hour, name) in enumerate(maps):
         path = scenario.file(name, f"flood.rain.rasters.{n}")
-        rate = np.nan_to_num(on_grid(path, ground, nearest=True, place=path.name), nan=0.0)
+        rate = on_grid(path, ground, nearest=True, place=path.name)
+        rate = nothing_where_silent(rate, ground, "rain_not_said_cells")
         if (rate < 0).any():
             raise BadInputError(
                 "flood_series_negative", place=path.name, given=float(rate.min()), hour=hour

@@ -176,6 +176,16 @@ def on_grid(
     return warp(values, t, system, target, ground.epsg, ground.shape, how, fitting, READING)
 
 
+def nothing_where_silent(
+    values: NDArray[np.float64], ground: Ground, repair: str
+) -> NDArray[np.float64]:
+    """The values with 0 where they say nothing; how many cells with ground that are is reported."""
+    silent = int((np.isnan(values) & np.isfinite(ground.elevation_m)).sum())
+    if silent:
+        ground.repairs[repair] = max(float(silent), ground.repairs.get(repair, 0.0))
+    return np.nan_to_num(values, nan=0.0)
+
+
 def _projected(geometry: Any, epsg: int) -> Any:
     return shapely.transform(
         shapely.force_2d(geometry), lambda c: np.column_stack(crs.project(c[:, 0], c[:, 1], epsg))
@@ -302,9 +312,8 @@ def initial_depth(ground: Ground, scenario: Scenario, progress: Progress | None 
     given = scenario.flood.initial_depth_m
     if isinstance(given, Raster):
         path = scenario.file(given.raster, "flood.initial_depth_m")
-        depth = np.nan_to_num(
-            on_grid(path, ground, nearest=True, place=path.name, progress=progress), nan=0.0
-        )
+        depth = on_grid(path, ground, nearest=True, place=path.name, progress=progress)
+        depth = nothing_where_silent(depth, ground, "depth_not_said_cells")
         if (depth < 0).any():
             row, column = divmod(int(np.argmin(depth)), ground.shape[1])
             raise BadInputError("flood_negative_depth", place=path.name, row=row, column=column)

@@ -277,9 +277,8 @@ def _replay(scenario: Scenario, land: Ground, out: Path, progress: Progress) -> 
         for n, (t, (_, name)) in enumerate(zip(times, maps, strict=True)):
             progress.update(n, len(maps), note("flood.said.replaying", h=f"{t / 3600:.2f}"))
             path = scenario.file(name, f"flood.replay.rasters.{n}")
-            depth = np.nan_to_num(
-                ground.on_grid(path, land, nearest=True, place=path.name), nan=0.0
-            )
+            depth = ground.on_grid(path, land, nearest=True, place=path.name)
+            depth = ground.nothing_where_silent(depth, land, "depth_not_said_cells")
             if (depth < 0).any():
                 row, column = divmod(int(np.argmin(depth)), land.shape[1])
                 raise BadInputError("flood_negative_depth", place=path.name, row=row, column=column)
