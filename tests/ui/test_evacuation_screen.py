@@ -162,6 +162,19 @@ def test_results_are_read_districts_told_and_plans_compared(town: Workspace, sto
     assert "「遅い」は「早い」より逃げ遅れが" in said(at)
 
 
+def test_back_shows_the_plan_that_the_address_says(town: Workspace, store: Store) -> None:
+    for name in ("早い", "遅い"):
+        evacuation_city.planned(town, name)
+    at = open_page()
+    chosen = at.selectbox(key="evacuation_plan")
+    assert chosen.value == at.query_params["plan"] == "早い"
+    chosen.set_value("遅い").run()
+    assert at.query_params["plan"] == "遅い"
+    at.query_params["plan"] = "早い"
+    at.run()
+    assert at.selectbox(key="evacuation_plan").value == at.query_params["plan"] == "早い"
+
+
 def test_plans_with_repeated_runs_are_compared_with_intervals(
     town: Workspace, store: Store
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image
 from rasterio.transform import Affine
 from streamlit.testing.v1 import AppTest
 from tests import small_city
@@ -16,6 +18,7 @@ from tests import small_city
 import citymap.ui
 from citymap import crs
 from citymap.assess import flood_view
+from citymap.assess.depth_classes import STANDARD
 from citymap.errors import BadInputError
 from citymap.flood import library
 from citymap.flood import run as runs
@@ -347,13 +350,8 @@ def test_a_name_that_is_taken_is_refused(town: Workspace) -> None:
         library.delete(town, "c")
 
 
-def test_pictures_and_curves_lie_where_the_water_is(town: Workspace) -> None:
+def test_curves_lie_where_the_water_is(town: Workspace) -> None:
     folder = computed(town, plan("一つ"))
-    picture = flood_view.peak(folder)
-    assert picture.png.startswith(b"\x89PNG")
-    (west, south), _, (east, north), _ = picture.corners
-    assert west < AT[0] < east
-    assert south < AT[1] < north
     found = flood_view.curve(folder, *AT)
     assert found is not None
     hours, depths = found
@@ -362,10 +360,32 @@ def test_pictures_and_curves_lie_where_the_water_is(town: Workspace) -> None:
     assert depths[0] == 0
     assert max(depths) > 0.1
     assert flood_view.curve(folder, 0.0, 0.0) is None
-    _, areas = flood_view.difference(folder, folder)
-    assert set(areas.values()) == {0.0}
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+def test_pictures_of_two_results_show_water_dry_ground_and_walls(town: Workspace) -> None:
+    less = computed(town, plan("少ない", buildings="block"))
+    more = computed(town, plan("多い", buildings="block", stage_m=104.0))
+    made = flood_view.compared(less, more)
+    assert made.areas["deeper_m2"] > made.areas["shallower_m2"]
+    before, after, change = (pixels(p) for p in (made.before, made.after, made.change))
+    with rasterio.open(less / "max_depth.tif") as source:
+        depth = source.read(1)
+    assert before.shape == after.shape == change.shape
+    assert before.shape[1] < depth.shape[1]  # cut to where there is water
+    for colour in (flood_view.DRY, flood_view.WALL):
+        assert (before == colour).all(axis=2).any()
+    wet = sum((before == c.colour).all(axis=2).sum() for c in STANDARD)
+    assert wet == (np.nan_to_num(depth) >= 0.01).sum()
+    assert (change == flood_view.MORE[0]).all(axis=2).any()
+    same = flood_view.compared(less, less)
+    assert set(same.areas.values()) == {0.0}
+    assert same.before == same.after
     with pytest.raises(BadInputError) as caught:
-        flood_view.difference(folder, computed(town, plan("粗い", cell_m=20.0)))
+        flood_view.compared(less, computed(town, plan("粗い", cell_m=20.0)))
     assert caught.value.key == "flood_other_grid"
 
 

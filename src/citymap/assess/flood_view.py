@@ -27,6 +27,9 @@ LESS, MORE = (
     ((253, 204, 138), (230, 110, 30), (127, 39, 4)),
 )
 STEPS_M = (0.05, 0.2, 0.5)
+DRY, WALL = (245, 244, 240), (176, 172, 166)  # of pictures that lie on no map
+MARGIN = 0.1  # around the water of pictures, of its extent
+LEAST_MARGIN_CELLS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +82,19 @@ def _corners(transform: Any, shape: tuple[int, int], epsg: int) -> list[list[flo
     return [[round(float(a), 7), round(float(b), 7)] for a, b in zip(lon, lat, strict=True)]
 
 
+def _classes(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Numbers of the standard classes from 1; 0 where it is dry or missing."""
+    bounds = [max(c.min_m, FLOODED_FROM_M) for c in STANDARD]
+    found = np.searchsorted(bounds, np.nan_to_num(depth, nan=0.0), side="right")
+    return found.astype(np.uint8)
+
+
 def picture(values: NDArray[np.float32], transform: Any, epsg: int) -> Picture:
     """Depths in the colours of the standard classes; dry and missing are clear."""
     coarse, step = _coarse(values)
-    bounds = [max(c.min_m, FLOODED_FROM_M) for c in STANDARD]
-    classes = np.searchsorted(bounds, np.nan_to_num(coarse, nan=0.0), side="right").astype(np.uint8)
     colours = {0: (0, 0, 0, 0)} | {n + 1: (*c.colour, ALPHA) for n, c in enumerate(STANDARD)}
     scaled = transform * transform.scale(step)
-    return Picture(_png(classes, colours), _corners(scaled, coarse.shape, epsg))
+    return Picture(_png(_classes(coarse), colours), _corners(scaled, coarse.shape, epsg))
 
 
 def _read(path: Path) -> tuple[NDArray[np.float32], Any, int]:
@@ -95,15 +103,6 @@ def _read(path: Path) -> tuple[NDArray[np.float32], Any, int]:
             return source.read(1), source.transform, int(source.crs.to_epsg())
     except rasterio.errors.RasterioError as e:
         raise BadInputError("flood_no_result", place=path.parent.name) from e
-
-
-def peak(folder: Path) -> Picture:
-    """The maximum depth of a result.
-
-    Raises:
-        BadInputError: there is no finished result.
-    """
-    return picture(*_read(folder / "max_depth.tif"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,23 +182,27 @@ def curve(folder: Path, lon: float, lat: float) -> tuple[list[float], list[float
         return [float(t) / 3600 for t in data["time"][:]], [float(d) for d in depth]
 
 
-def difference(before: Path, after: Path) -> tuple[Picture, dict[str, float]]:
-    """How the maximum depth of `after` differs from that of `before`, as a picture and as areas (m²).
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """PNGs of two maximum depths and of their difference, cut to where there is water; areas in m²."""
+
+    before: bytes
+    after: bytes
+    change: bytes
+    areas: dict[str, float]
+
+
+def compared(before: Path, after: Path) -> Compared:
+    """How the maximum depth of `after` differs from that of `before`.
 
     Raises:
-        BadInputError: the two do not share a grid.
+        BadInputError: one has no finished result, or the two do not share a grid.
     """
     a, transform, epsg = _read(before / "max_depth.tif")
     b, other, code = _read(after / "max_depth.tif")
     if a.shape != b.shape or transform != other or epsg != code:
         raise BadInputError("flood_other_grid", place=after.name)
     change = np.nan_to_num(b, nan=0.0) - np.nan_to_num(a, nan=0.0)
-    step = max(1, -(-max(change.shape) // LONGEST_PX))
-    seen = change[::step, ::step]
-    size = np.searchsorted(STEPS_M, np.abs(seen), side="right")
-    classes = np.where(seen < 0, size, np.where(size > 0, size + 3, 0)).astype(np.uint8)
-    colours = {0: (0, 0, 0, 0)}
-    colours |= {n + 1: (*c, ALPHA) for n, c in enumerate((*LESS[::-1], *MORE))}
     cell = transform.a**2
     wet_a, wet_b = np.nan_to_num(a) >= FLOODED_FROM_M, np.nan_to_num(b) >= FLOODED_FROM_M
     areas = {
@@ -208,5 +211,34 @@ def difference(before: Path, after: Path) -> tuple[Picture, dict[str, float]]:
         "newly_wet_m2": float((wet_b & ~wet_a).sum() * cell),
         "newly_dry_m2": float((wet_a & ~wet_b).sum() * cell),
     }
-    scaled = transform * transform.scale(step)
-    return Picture(_png(classes, colours), _corners(scaled, seen.shape, epsg)), areas
+    window = _around(wet_a | wet_b)
+    a, b = _coarse(a[window])[0], _coarse(b[window])[0]
+    change = np.nan_to_num(b, nan=0.0) - np.nan_to_num(a, nan=0.0)
+    size = np.searchsorted(STEPS_M, np.abs(change), side="right")
+    sides = np.where(change < 0, size, np.where(size > 0, size + 3, 0)).astype(np.uint8)
+    depths = [c.colour for c in STANDARD]
+    wall = np.isnan(a) & np.isnan(b)
+    return Compared(
+        _on_ground(_classes(a), wall, depths), _on_ground(_classes(b), wall, depths),
+        _on_ground(sides, wall, [*LESS[::-1], *MORE]), areas,
+    )  # fmt: skip
+
+
+def _around(wet: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns with water, and a margin; all where there is none."""
+    found = []
+    for axis in (1, 0):
+        at = np.flatnonzero(wet.any(axis=axis))
+        first, last = (at[0], at[-1] + 1) if at.size else (0, wet.shape[1 - axis])
+        margin = max(LEAST_MARGIN_CELLS, int(MARGIN * (last - first)))
+        found.append(slice(max(0, first - margin), last + margin))
+    return found[0], found[1]
+
+
+def _on_ground(
+    classes: NDArray[np.uint8], wall: NDArray[np.bool_], colours: list[tuple[int, int, int]]
+) -> bytes:
+    """A PNG of classes from 1 over dry ground and over buildings or no ground."""
+    shown = np.where(wall & (classes == 0), np.uint8(len(colours) + 1), classes).astype(np.uint8)
+    opaque = {n: (*c, 255) for n, c in enumerate((DRY, *colours, WALL))}
+    return _png(shown, opaque)

@@ -30,6 +30,7 @@ from citymap.web.identity import Identity
 from citymap.workspace import Workspace
 
 JOB, CHOSEN, NEXT = "evacuation_job", "evacuation_plan", "evacuation_next_plan"
+TOLD = "evacuation_told"  # the plan that the page last wrote into the address
 TAB, OPENED = "evacuation_tab", "evacuation_opened"
 COUNTS = ("people", "evacuated", "vertical", "stranded", "en_route", "waiting", "stayed")
 REPLICATES = (1, 10, 30, 100)
@@ -72,12 +73,14 @@ def choose(entries: Sequence[Entry]) -> Entry | None:
         st.info(say("evacuation.none"), icon=":material/directions_run:")
         return None
     names = list(done)
-    wanted = st.session_state.pop(NEXT, None) or st.session_state.get(
-        CHOSEN, st.query_params.get("plan")
+    given = st.query_params.get("plan")
+    followed = given in done and given != st.session_state.get(TOLD)  # a link, back, forward
+    wanted = st.session_state.pop(NEXT, None) or (
+        given if followed else st.session_state.get(CHOSEN)
     )
     st.session_state[CHOSEN] = wanted if wanted in done else names[0]
     name = st.selectbox(say("evacuation.plan"), names, key=CHOSEN)
-    st.query_params["plan"] = name
+    st.query_params["plan"] = st.session_state[TOLD] = name
     in_short(done[name])
     return done[name]
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from citymap.assess import flood_view
 from citymap.assess.depth_classes import STANDARD
-from citymap.assess.flood_view import Picture
+from citymap.assess.flood_view import DRY, WALL, Compared
 from citymap.errors import CitymapError
 from citymap.flood import library
 from citymap.flood.library import Entry
@@ -24,10 +24,10 @@ from citymap.workspace import Workspace
 ENDED_BADLY = ("failed", "interrupted", "cancelled")
 
 
-@st.cache_data(max_entries=20, show_spinner=False)
-def _peak(folder: str, stamp: int) -> Picture:
-    del stamp
-    return flood_view.peak(Path(folder))
+@st.cache_data(max_entries=10, show_spinner=False)
+def _compared(before: str, after: str, stamps: tuple[int, int]) -> Compared:
+    del stamps
+    return flood_view.compared(Path(before), Path(after))
 
 
 def _stamp(folder: Path) -> int:
@@ -156,19 +156,20 @@ def compare(entries: Sequence[Entry]) -> None:
     if a == b:
         st.info(say("flood.two_other"), icon=":material/compare:")
         return
-    left, right = st.columns(2)
+    first, second = done[a].folder, done[b].folder
     try:
-        left.image(_peak(str(done[a].folder), _stamp(done[a].folder)).png, width="stretch")
-        right.image(_peak(str(done[b].folder), _stamp(done[b].folder)).png, width="stretch")
-        picture, areas = flood_view.difference(done[a].folder, done[b].folder)
+        found = _compared(str(first), str(second), (_stamp(first), _stamp(second)))
     except CitymapError as error:
         say_error(error)
         return
+    left, right = st.columns(2)
+    left.image(found.before, caption=literal(a), width="stretch")
+    right.image(found.after, caption=literal(b), width="stretch")
     _key()
     left, right = st.columns([2, 1])
-    left.image(picture.png, caption=say("flood.difference_caption"), width="stretch")
+    left.image(found.change, caption=say("flood.difference_caption"), width="stretch")
     with right:
-        for key, value in areas.items():
+        for key, value in found.areas.items():
             st.metric(say(f"flood.{key}"), f"{value / 1e4:,.2f} ha")
     if st.button(say("flood.on_map"), icon=":material/map:", type="primary"):
         flood_runs.look_at(a, b, "difference")
@@ -176,10 +177,12 @@ def compare(entries: Sequence[Entry]) -> None:
 
 def _key() -> None:
     """What the colours of depth mean."""
+    named = [(c.colour, c.text) for c in STANDARD]
+    named += [(DRY, say("flood.picture_dry")), (WALL, say("flood.picture_wall"))]
     swatches = "".join(
         f'<span style="white-space:nowrap"><i style="display:inline-block;width:1.1em;height:1.1em;'
         f"vertical-align:-0.15em;border:1px solid #767676;margin-right:.35em;"
-        f'background:rgb{c.colour}"></i>{c.text}</span>'
-        for c in STANDARD
+        f'background:rgb{colour}"></i>{text}</span>'
+        for colour, text in named
     )
     st.html(f'<div style="display:flex;flex-wrap:wrap;gap:.25rem 1.25rem">{swatches}</div>')
