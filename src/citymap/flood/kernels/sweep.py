@@ -33,10 +33,11 @@ def sweep(
     y_moved, share = unowned(y_moved), unowned(share)
     rows, columns = z.shape
     zero, one, far = type_of(0.0, theta), type_of(1.0, theta), type_of(np.inf, theta)
+    upwards = type_of(1.0 + 1e-6, theta)
     deepest, limited = minus(h[begin, 0], h[begin, 0]), 0
     first = begin - 1 if begin > 0 else 0
     last = end if end < rows else rows - 1
-    even = gn2.shape[0] == 1
+    even = gn2.shape[0] == 1 and rows > 1  # of one row the friction may differ all the same
     porous = swell.size > 1
     for ring in range(3):
         y_new[block, ring, :] = zero
@@ -155,8 +156,9 @@ def sweep(
                     most_x = max(most_x, abs(x_new[block, lo]), abs(x_new[block, hi]))
                 xw, xe = x_new[block, lo:hi], x_new[block, lo + 1 : hi + 1]
                 yn, ys = y_new[block, here, lo:hi], y_new[block, below, lo:hi]
-                # most rows of deep water need no look at each cell
-                could_leave = (most_x + most_x + most_above + most_y) * k_move
+                # most rows of deep water need no look at each cell; rounded up, so that it never
+                # says less than that look would (another cut into blocks looks at other rows)
+                could_leave = (most_x + most_x + most_above + most_y) * k_move * upwards
                 if not could_leave <= type_of(least, k_move) * margin - slack and cells.overdrawn(
                     hj[lo:hi], xw, xe, yn, ys, k_move, margin, slack
                 ):
