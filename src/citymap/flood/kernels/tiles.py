@@ -8,6 +8,7 @@ from citymap.flood.kernels.counts import rank, valued
 
 BAND = 16  # rows of a tile
 TILE = 64  # columns of a tile
+LEAST_ROWS = 2  # of a block
 REFRESH = 8  # steps between two looks at which tiles are wet; must stay below BAND - 2
 
 
@@ -103,8 +104,10 @@ def partition(band_run, run_low, run_high, rows, starts):
     for b in range(bands):
         for r in range(band_run[b], band_run[b + 1]):
             done += run_high[r] - run_low[r]
-        while k < blocks and done * blocks >= k * total and b + 1 < bands:
-            starts[k] = (b + 1) * BAND
+        cut = (b + 1) * BAND
+        # a block of one row at the end would have its outer rim done by two at once
+        while k < blocks and done * blocks >= k * total and rows - cut >= LEAST_ROWS:
+            starts[k] = cut
             k += 1
     while k < blocks:
         starts[k] = starts[k - 1]
