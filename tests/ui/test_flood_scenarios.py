@@ -381,6 +381,7 @@ def test_pictures_of_two_results_show_water_dry_ground_and_walls(town: Workspace
     wet = sum((before == c.colour).all(axis=2).sum() for c in STANDARD)
     assert wet == (np.nan_to_num(depth) >= 0.01).sum()
     assert (change == flood_view.MORE[0]).all(axis=2).any()
+    assert np.array_equal(pixels(flood_view.peak(more)), after)
     same = flood_view.compared(less, less)
     assert set(same.areas.values()) == {0.0}
     assert same.before == same.after

@@ -105,6 +105,17 @@ def _read(path: Path) -> tuple[NDArray[np.float32], Any, int]:
         raise BadInputError("flood_no_result", place=path.parent.name) from e
 
 
+def peak(folder: Path) -> bytes:
+    """The maximum depth of a result as a PNG, cut to where there is water.
+
+    Raises:
+        BadInputError: there is no finished result.
+    """
+    depth, _, _ = _read(folder / "max_depth.tif")
+    depth, _ = _coarse(depth[_around(np.nan_to_num(depth) >= FLOODED_FROM_M)])
+    return _on_ground(_classes(depth), np.isnan(depth), [c.colour for c in STANDARD])
+
+
 @dataclass(frozen=True, slots=True)
 class Live:
     """The water of a run under way: picture, time (s), and a place (lon, lat) amid it."""
