@@ -48,7 +48,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     epsg = town.city().epsg
     with rasterio.open(town.terrain, driver="GTiff") as source:
         z, transform = source.read(1), source.transform
-    row, column = z.shape[0] // 2, z.shape[1] // 2
+    row, column = z.shape[0] * 3 // 5, z.shape[1] // 2  # on the plain south of the river
     x, y = transform * (column + 0.5, row + 0.5)
     lon, lat = crs.unproject(np.array([x]), np.array([y]), epsg)
     for name, width in ((LEFT, 100.0), (MENDED, 20.0)):
