@@ -40,6 +40,7 @@ let site: Site;
 let search: Promise<Search> | null = null;
 let area: Promise<SmallMap> | null = null;
 let place: Place | null = null;
+let unkept: [number, number] | null = null; // asked for before the service worker was there to keep the answer
 let label = '';
 let middleOf = ''; // the district whose middle the place is
 let floor: number | null = null;
@@ -193,6 +194,7 @@ async function choose(lon: number, lat: number, name: string, hazard: string | n
   note = '';
   drawResults();
   shown.replaceChildren(el('p', {class: 'busy', role: 'status'}, t('loading')));
+  if (!navigator.serviceWorker?.controller) unkept = [lon, lat];
   try {
     const found = await answered(lon, lat, hazard);
     if (mine !== asking) return;
@@ -469,9 +471,9 @@ async function start(): Promise<void> {
   const at = asked();
   if (at) await choose(at[0], at[1], '');
   if ('serviceWorker' in navigator && (location.protocol === 'https:' || ['localhost', '127.0.0.1'].includes(location.hostname))) {
-    // What was answered before the worker was there is asked once more, so that the first visit already keeps it.
+    // What was asked for before the worker was there is asked once more, so that the first visit already keeps it.
     if (!navigator.serviceWorker.controller) navigator.serviceWorker.addEventListener('controllerchange', () => {
-      if (place) ask(root, site, place.lon, place.lat, null).catch(() => undefined);
+      if (unkept) ask(root, site, ...unkept, null).catch(() => undefined);
     }, {once: true});
     navigator.serviceWorker.register(new URL('sw.js', root), {scope: root.pathname}).catch(() => undefined);
   }
